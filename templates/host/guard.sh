@@ -54,6 +54,7 @@ keep_change() {
 }
 
 revert_change() { # WHO: timer, boot, owner, or failed
+  case $1 in timer | owner) systemctl kill --signal=KILL "hk8s-job-$attempt.service" 2>/dev/null || true ;; esac
   alone
   set +e
   take_back "$attempt" "$1"
