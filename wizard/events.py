@@ -199,7 +199,7 @@ class ProbeResult:
 
 @dataclass(frozen=True)
 class KeepOrRevert:
-    """A guarded change is in place and the host reverts in `seconds`. Answered with True (keep) or False (revert now)."""
+    """A guarded change is in place; the host reverts in `seconds`. Answered with True (keep) or False (revert now)."""
 
     step: str
     target: str

@@ -272,7 +272,8 @@ def _hash(before: str, row: tuple[Any, ...]) -> str:
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    return Entry(*row[:6], json.loads(row[6]))
+    seq, utc, kind, step, target, attempt, payload = row
+    return Entry(seq, utc, kind, step, target, attempt, json.loads(payload))
 
 
 def age(utc: str, now: float | None = None) -> str:

@@ -8,7 +8,9 @@ from wizard.model import Part
 from wizard.template import render, text
 
 
-def compile_part(step: str, target: str, part: Part, *, number: int = 1, count: int = 1, guard_seconds: int = 120) -> str:
+def compile_part(
+    step: str, target: str, part: Part, *, number: int = 1, count: int = 1, guard_seconds: int = 120
+) -> str:
     """The script of `part`; a part with a guard arms it for `guard_seconds` before its first action.
 
     Run as `sh SCRIPT ATTEMPT`, it stops at the first failure, runs `part.always` in any case, and can be run twice.

@@ -1,4 +1,4 @@
-"""The files that land on a host, rendered from `templates/` (Jinja2, no undefined names, no logic beyond if and for)."""
+"""The files that land on a host, rendered from `templates/` (Jinja2; no undefined names, no logic beyond if and for)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,  # noqa: S701 - sh, ini and XML; values are allow-listed in wizard.names, shell words quoted
+        autoescape=False,  # sh, ini and XML: values are allow-listed in wizard.names, shell words quoted by shlex
     )
 
 

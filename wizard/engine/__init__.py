@@ -1,1 +1,1 @@
-"""The five verbs, observe, plan, apply, verify and undo, for one step and for many. The engine knows no step by name."""
+"""The five verbs (observe, plan, apply, verify, undo) for one step and for many. The engine knows no step by name."""
