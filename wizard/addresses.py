@@ -19,10 +19,9 @@ from ipaddress import (
 from typing import Annotated, Any
 
 from pydantic import PlainValidator, WithJsonSchema
-from pydantic_core import core_schema
 
 from wizard.mistakes import Wrong, shown
-from wizard.names import checked, host_name, matching, text
+from wizard.names import host_name, matching, text
 
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface
@@ -60,6 +59,13 @@ def address(value: object) -> Address:
         return usable(ip_address(word))
     except ValueError as error:
         raise not_an_address(word, "192.168.182.1", error) from None
+
+
+def address_v4(value: object) -> IPv4Address:
+    found = address(value)
+    if not isinstance(found, IPv4Address):
+        raise Wrong(f"{shown(found)} is an IPv6 address", "Use an IPv4 address.")
+    return found
 
 
 def gateway(value: object) -> Address:
@@ -197,7 +203,7 @@ def usable(found: Address) -> Address:
         "a loopback address": found.is_loopback,
         "a multicast address": found.is_multicast,
         "a link-local address, which changes or is ambiguous": found.is_link_local,
-        "a reserved address": found.is_reserved and found.version == 4 or (found.version == 4 and int(found) < 1 << 24),
+        "a reserved address": found.version == 4 and (found.is_reserved or int(found) < 1 << 24),
         "tied to one interface": isinstance(found, IPv6Address) and found.scope_id is not None,
         "an IPv4 address in IPv6 clothes": isinstance(found, IPv6Address) and found.ipv4_mapped is not None,
     }
@@ -265,6 +271,10 @@ def within(low: Size, high: Size) -> Any:
 
 def kind(parse: Any, **schema: Any) -> tuple[Any, ...]:
     return PlainValidator(parse), WithJsonSchema({"type": "string", **schema})
+
+
+def mib(count: int) -> Size:
+    return Size(count * MIB)
 
 
 def gib(count: int) -> Size:

@@ -1,7 +1,7 @@
 """Text that lands in files and commands: which characters each kind of name may hold.
 
-Every parser here takes what the file says, answers the value, and raises `Wrong` with the cure. Whatever a shell, systemd
-or libvirt could read as more than a name is refused (DOMAIN 2.1); quoting still happens, later, as if it were not.
+Every parser here takes what the file says, answers the value, and raises `Wrong` with the cure. Whatever a shell,
+systemd or libvirt could read as more than a name is refused (DOMAIN 2.1); quoting still happens later, all the same.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def host_name(value: object) -> str:
 
 
 def ssh_destination(value: object) -> str:
-    """What is typed after `ssh`: HOST, USER@HOST or ssh://USER@HOST:PORT (ssh(1)); HOST may be a name of ~/.ssh/config."""
+    """What is typed after `ssh`: HOST, USER@HOST or ssh://USER@HOST:PORT (ssh(1)). HOST may be an alias."""
     word = text(value)
     if re.fullmatch(r"(\S+@)?[^\s:@]+:\d+", word) and not word.startswith("ssh://"):
         raise Wrong(
@@ -153,7 +153,7 @@ def version(value: object) -> str:
 
 
 def image(value: object) -> str:
-    """A disk image: a path on the hypervisor or an http(s) URL, with nothing virt-install reads as an option (no comma)."""
+    """A disk image: a path on the hypervisor or an http(s) URL, with nothing that virt-install splits (a comma)."""
     word = matching(
         value,
         f"{FILE_PATH}|{URL}",

@@ -1,0 +1,81 @@
+"""What the owner wants: cluster.yaml as frozen models, and its JSON Schema. Keys are a contract.
+
+Only `name` and `hypervisor` must be there; a section left out means that the wizard leaves that area alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from wizard.guest import Create, Guest, Role
+from wizard.mistakes import Contradictions
+from wizard.names import ClusterName
+from wizard.rules import contradictions
+from wizard.sections import Allow, Bridge, Firewall, Hypervisor, Isolated, Kubernetes, Part, Route, Ufw
+from wizard.values import of_model
+
+__all__ = [
+    "Allow",
+    "Bridge",
+    "Cluster",
+    "Create",
+    "Firewall",
+    "Guest",
+    "Hypervisor",
+    "Isolated",
+    "Kubernetes",
+    "Role",
+    "Route",
+    "Ufw",
+    "json_schema",
+]
+
+
+class Cluster(Part):
+    """All of cluster.yaml."""
+
+    name: ClusterName = Field(
+        title="Cluster", description="A short name for all of this, in lower case.", examples=["aki"]
+    )
+    hypervisor: Hypervisor = Field(title="Hypervisor", description="The Linux machine that carries the guests.")
+    bridge: Bridge | None = Field(None, title="Bridge", description="The bridge that guests share with the LAN.")
+    firewall: Firewall | None = Field(
+        None, title="Firewall", description="How the host filters; leave it out to leave it alone."
+    )
+    isolated: Isolated | None = Field(
+        None, title="Isolated network", description="A network of the guests' own, on no NIC."
+    )
+    kubernetes: Kubernetes | None = Field(None, title="Kubernetes", description="The cluster inside the guests.")
+    guests: tuple[Guest, ...] = Field(
+        (),
+        title="Guests",
+        description="The virtual machines; one that is removed from the list is reported, never destroyed.",
+    )
+
+    @model_validator(mode="after")
+    def _hold_together(self) -> Cluster:
+        if found := contradictions(of_model(self)):
+            raise Contradictions(found)
+        return self
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of cluster.yaml, for editors; a section may be absent but not empty."""
+    schema = Cluster.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **without_null(schema)}
+
+
+def without_null(node: Any) -> Any:
+    """A schema in which leaving out, not null, says "none"."""
+    if isinstance(node, list):
+        return [without_null(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {key: without_null(value) for key, value in node.items() if not (key == "default" and value is None)}
+    branches = kept.pop("anyOf", None)
+    if branches is None:
+        return kept
+    real = [branch for branch in branches if branch != {"type": "null"}]
+    return {**real[0], **kept} if len(real) == 1 else {"anyOf": real, **kept}
