@@ -1,0 +1,101 @@
+"""Disks: the room left where things will land, how those places are mounted, and how fast one holds on to a write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from wizard.facts.system import pairs
+from wizard.model import Fact, FactError, Output
+
+IMAGES = "/var/lib/libvirt/images"
+NOTES = "/var/lib/homek8s-wizard"
+PLACES = (IMAGES, NOTES, "/var", "/etc", "/tmp")
+
+# A place that is not there yet is judged by the nearest directory above it.
+_NEAREST = 'd={}; while [ ! -d "$d" ]; do d=${{d%/*}}; d=${{d:-/}}; done'
+
+
+@dataclass(frozen=True)
+class Volume:
+    """The file system under a place. Sizes in bytes; `inodes` is what is left of them, None where there is no limit."""
+
+    mount: str
+    kind: str
+    options: tuple[str, ...]
+    size: int
+    available: int
+    inodes: int | None
+
+    @property
+    def writable(self) -> bool:
+        return "rw" in self.options
+
+
+def _volumes(output: Output) -> Mapping[str, Volume]:
+    return dict(_volume(line) for line in output.text.splitlines())
+
+
+def _volume(line: str) -> tuple[str, Volume]:
+    place, block, blocks, free, inodes, inodes_free, mount, kind, options = line.split()
+    left = int(inodes_free) if int(inodes) else None
+    size, available = int(blocks) * int(block), int(free) * int(block)
+    return place, Volume(mount, kind, tuple(options.split(",")), size, available, left)
+
+
+VOLUMES = Fact(
+    "storage.volumes",
+    f"for p in {' '.join(PLACES)}; do {_NEAREST.format('$p')}; "
+    "echo $p $(stat -f -c '%S %b %a %c %d' \"$d\") $(findmnt -nro TARGET,FSTYPE,OPTIONS -T \"$d\" | tail -n 1); done",
+    _volumes,
+)
+"""By place; one path each of PLACES."""
+
+# What etcd does for each change: 2300 bytes into a file that has its size already, then fdatasync; the fdatasync is
+# timed, as fio does (etcd FAQ, "What does the etcd warning …"; DOMAIN S0). The file has no name while it is used, so
+# that nothing stays behind, whatever ends this. Perl is on every Debian and Ubuntu (perl-base, which has no
+# Time::HiRes); numbers are x86-64 system calls: clock_gettime, fallocate, fdatasync.
+_MEASURE = r"""
+sub now() { my $at = "\0" x 16; syscall(228, 1, $at); my ($s, $ns) = unpack "qq", $at; $s + $ns / 1e9 }
+my $directory = shift;
+my $path = "$directory/.hk8s-fsync.$$";
+sysopen my $file, $path, 0302, 0600 or die "$directory: $!\n";
+unlink $path;
+syscall(285, fileno $file, 0, 0, 2300 * 10000);
+my ($block, $began, @took) = ("x" x 2300, now);
+while (@took < 10000 && now - $began < 4) {
+  defined syswrite $file, $block or die "$directory: $!\n";
+  my $start = now;
+  syscall(75, fileno $file) == 0 or die "$directory: $!\n";
+  push @took, now - $start;
+}
+@took = sort { $a <=> $b } @took;
+printf "directory=%s\ncount=%d\nmedian=%.3f\np99=%.3f\n",
+  $directory, scalar @took, 1000 * $took[@took / 2], 1000 * $took[int(@took * 0.99)];
+"""
+
+
+@dataclass(frozen=True)
+class Fsync:
+    """How long `count` writes took to be safe on the disk under `directory`, in milliseconds: half of them, 99 of 100."""
+
+    directory: str
+    count: int
+    median: float
+    p99: float
+
+
+def _fsync(output: Output) -> Fsync:
+    if output.rc:
+        raise FactError(output.complaint or f"the measurement ended with status {output.rc}")
+    found = pairs(output)
+    return Fsync(found["directory"], int(found["count"]), float(found["median"]), float(found["p99"]))
+
+
+FSYNC = Fact(
+    "storage.fsync",
+    '[ "$(uname -m)" = x86_64 ] && command -v perl >/dev/null || { echo "needs Perl and an x86-64 processor" >&2; exit 1; }\n'
+    f"{_NEAREST.format(IMAGES)}\nperl - \"$d\" <<'MEASURE'\n{_MEASURE}MEASURE",
+    _fsync,
+    costly=True,
+)
