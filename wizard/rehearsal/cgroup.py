@@ -1,0 +1,54 @@
+"""A control group of its own for each machine.
+
+Containers started from one group would share one `payload` group, and each would see the other's services in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import partial
+from pathlib import Path
+
+from wizard.rehearsal.runtime import Runtime
+from wizard.rehearsal.waiting import until
+
+
+def join(runtime: Runtime) -> None:
+    """Put this process, and so all that it starts, into the machine's group."""
+    for group in _groups(runtime):
+        group.mkdir(exist_ok=True)
+        (group / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def remove(runtime: Runtime) -> None:
+    """Remove the group and all below it; the machine's processes must have ended."""
+    for group in _groups(runtime):
+        until(partial(_removed, group), 10, f"The control group {group} did not become empty")
+
+
+def _groups(runtime: Runtime) -> list[Path]:
+    """One per hierarchy that systemd uses: the unified one, and beside it, on older hosts, its own."""
+    tag = hashlib.sha256(str(runtime.directory).encode()).hexdigest()[:8]
+    return [hierarchy / f"homek8s-{runtime.name}-{tag}" for hierarchy in _hierarchies()]
+
+
+def _hierarchies() -> list[Path]:
+    found = []
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        _, place, kind, options, *_ = line.split()
+        if kind == "cgroup2" or (kind == "cgroup" and "name=systemd" in options.split(",")):
+            found.append(Path(place))
+    return found
+
+
+def _removed(group: Path) -> bool | None:
+    """A group stays busy for a moment after its last process was killed."""
+    for directory, _, _ in os.walk(group, topdown=False):
+        try:
+            os.rmdir(directory)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return None
+    return True

@@ -1,0 +1,73 @@
+"""Who is who in a rehearsal: the owner's key and password, the machine's keys and id. Kept as long as it exists."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+
+from wizard.rehearsal import network
+from wizard.rehearsal.commands import run
+from wizard.rehearsal.runtime import Runtime, write
+
+HOST_KEY_TYPES = ("ed25519", "ecdsa")
+
+SSH_CONFIG = """\
+Host {hostname} {hostname}.{domain} {address}
+    HostName {address}
+    User {user}
+    IdentityFile {key}
+    IdentitiesOnly yes
+    UserKnownHostsFile {known_hosts}
+    GlobalKnownHostsFile /dev/null
+    StrictHostKeyChecking yes
+"""
+
+
+def ensure(runtime: Runtime) -> None:
+    """Make what is missing: key, password, machine-id, host keys, known_hosts, ssh_config."""
+    if not runtime.key.exists():
+        _key(runtime, "ed25519", runtime.key.name, f"{network.USER}@laptop")
+    if not runtime.password_file.exists():
+        write(runtime.password_file, f"{secrets.token_urlsafe(12)}\n", 0o600)
+    if not runtime.machine_id.exists():
+        write(runtime.machine_id, f"{uuid.uuid4().hex}\n")
+    runtime.host_keys.mkdir(mode=0o700, exist_ok=True)
+    for kind in HOST_KEY_TYPES:
+        name = f"ssh_host_{kind}_key"
+        if not (runtime.host_keys / name).exists():
+            _key(runtime, kind, f"{runtime.host_keys.name}/{name}", f"root@{network.HOSTNAME}")
+    write(runtime.known_hosts, _known_hosts(runtime))
+    write(runtime.ssh_config, _ssh_config(runtime))
+
+
+def password_hash(runtime: Runtime) -> str:
+    """The owner's password as shadow(5) wants it. Perl has crypt(3); Python lost it in 3.13."""
+    script = 'chomp(my $word = <STDIN>); print crypt($word, "\\$6\\$$ARGV[0]\\$")'
+    return run(["perl", "-e", script, secrets.token_hex(8)], stdin=runtime.password_file.read_text())
+
+
+def _key(runtime: Runtime, kind: str, name: str, comment: str) -> None:
+    """Made under another name first, because a key without its public half is no key."""
+    path = runtime.directory / name
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", comment, "-f", str(temporary)])
+    temporary.with_name(f"{temporary.name}.pub").rename(path.with_name(f"{path.name}.pub"))
+    temporary.rename(path)
+
+
+def _known_hosts(runtime: Runtime) -> str:
+    names = f"{network.HYPERVISOR},{network.HOSTNAME},{network.HOSTNAME}.{network.DOMAIN}"
+    keys = [(runtime.host_keys / f"ssh_host_{kind}_key.pub").read_text().split()[:2] for kind in HOST_KEY_TYPES]
+    return "".join(f"{names} {kind} {key}\n" for kind, key in keys)
+
+
+def _ssh_config(runtime: Runtime) -> str:
+    return SSH_CONFIG.format(
+        hostname=network.HOSTNAME,
+        domain=network.DOMAIN,
+        address=network.HYPERVISOR,
+        user=network.USER,
+        key=runtime.key,
+        known_hosts=runtime.known_hosts,
+    )

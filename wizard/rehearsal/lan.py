@@ -1,0 +1,111 @@
+"""The LAN: a network namespace with a switch, the router's and the laptop's addresses, DNS and DHCP."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+from wizard.rehearsal import namespace, network
+from wizard.rehearsal.commands import run
+from wizard.rehearsal.processes import Process, start
+from wizard.rehearsal.runtime import Runtime, write
+from wizard.rehearsal.waiting import until
+
+# The laptop's address comes first: the first one of a subnet is the source of what is sent from here.
+SWITCH = f"""\
+link set lo up
+link add {network.BRIDGE} type bridge forward_delay 0
+address add {network.LAPTOP}/{network.PREFIX} dev {network.BRIDGE}
+address add {network.ROUTER}/{network.PREFIX} dev {network.BRIDGE}
+link set {network.BRIDGE} up
+"""
+
+# Every name has the router's address, which refuses connections at once: what asks for the Internet fails fast.
+DNSMASQ = f"""\
+user=root
+no-resolv
+no-hosts
+interface={network.BRIDGE}
+bind-interfaces
+host-record={network.HOSTNAME}.{network.DOMAIN},{network.HYPERVISOR}
+host-record=router.{network.DOMAIN},{network.ROUTER}
+host-record=laptop.{network.DOMAIN},{network.LAPTOP}
+address=/#/{network.ROUTER}
+dhcp-authoritative
+no-ping
+dhcp-range={network.DHCP_RANGE[0]},{network.DHCP_RANGE[1]},1h
+dhcp-option=option:router,{network.ROUTER}
+dhcp-option=option:dns-server,{network.ROUTER}
+"""
+
+
+def on(netns: Path, *argv: str) -> list[str]:
+    """The command that runs `argv` on the LAN; not `ip netns exec`, which hides the cgroups from systemd-nspawn."""
+    return ["nsenter", f"--net={netns}", "--", *argv]
+
+
+def ensure(runtime: Runtime) -> None:
+    """Make the LAN, or what is missing of it after a crash."""
+    if not _whole(runtime.netns):
+        remove(runtime)
+        namespace.make(runtime.netns)
+        run(on(runtime.netns, "ip", "-batch", "-"), stdin=SWITCH)
+    _serve(runtime)
+
+
+def remove(runtime: Runtime) -> None:
+    """Remove the LAN, its cables and servers; nothing happens when there is none."""
+    server = Process.recorded(runtime.process("dnsmasq"))
+    if server:
+        server.end()
+    if namespace.held(runtime.netns):
+        for link in links(runtime.netns):
+            if link != "lo":
+                run(on(runtime.netns, "ip", "link", "delete", link))
+    namespace.drop(runtime.netns)
+
+
+def links(netns: Path) -> dict[str, bool]:
+    """The network interfaces on the LAN's side, and whether each is up."""
+    shown = json.loads(run(on(netns, "ip", "-j", "link", "show")))
+    return {link["ifname"]: "UP" in link["flags"] for link in shown}
+
+
+def cut(runtime: Runtime, nic: str) -> None:
+    """Cut the cable of a NIC; it stays cut when the hypervisor reboots."""
+    runtime.cut(nic).touch()
+    run(on(runtime.netns, "ip", "link", "set", network.lan_end(nic), "down"))
+
+
+def restore(runtime: Runtime, nic: str) -> None:
+    """Plug the cable of a NIC in again."""
+    runtime.cut(nic).unlink(missing_ok=True)
+    if network.lan_end(nic) in links(runtime.netns):
+        run(on(runtime.netns, "ip", "link", "set", network.lan_end(nic), "up"))
+
+
+def complete(runtime: Runtime) -> bool:
+    """Whether the switch is up and its DNS and DHCP server runs."""
+    server = Process.recorded(runtime.process("dnsmasq"))
+    return server is not None and server.alive and _whole(runtime.netns)
+
+
+def _whole(netns: Path) -> bool:
+    """The switch is brought up last, so a LAN with the switch up lacks nothing."""
+    return namespace.held(netns) and links(netns).get(network.BRIDGE, False)
+
+
+def _serve(runtime: Runtime) -> None:
+    if complete(runtime):
+        return
+    config = runtime.directory / "dnsmasq.conf"
+    write(config, f"{DNSMASQ}dhcp-leasefile={runtime.directory / 'dnsmasq.leases'}\n")
+    argv = on(runtime.netns, "dnsmasq", "--keep-in-foreground", f"--conf-file={config}", "--pid-file=")
+    start(argv, runtime.process("dnsmasq"), runtime.log("dnsmasq"))
+    until(lambda: _answers(runtime.netns), 10, f"dnsmasq did not start (see {runtime.log('dnsmasq')})")
+
+
+def _answers(netns: Path) -> bool | None:
+    with namespace.entered(netns), socket.socket() as probe:
+        return True if probe.connect_ex((network.ROUTER, 53)) == 0 else None

@@ -1,0 +1,60 @@
+"""What is written down about the machine: which one it is, and how far its boot has come."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from wizard.rehearsal.processes import Process
+from wizard.rehearsal.runtime import write
+
+
+class Boot(StrEnum):
+    """Where the machine is between wall power and a finished boot."""
+
+    OFF = "off"
+    BOOTING = "booting"
+    UP = "up"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Which machine was asked for, written before anything else is made."""
+
+    name: str
+    suite: str
+    bare: bool
+    tree: str
+
+    def save(self, path: Path) -> None:
+        write(path, json.dumps(asdict(self)))
+
+    @classmethod
+    def load(cls, path: Path) -> Spec | None:
+        try:
+            return cls(**json.loads(path.read_text()))
+        except FileNotFoundError:
+            return None
+
+
+@dataclass(frozen=True)
+class State:
+    """Written by the supervisor. `boots` counts from 1; `leader` is the machine's init, seen from outside."""
+
+    boot: Boot
+    boots: int
+    leader: Process | None
+
+    def save(self, path: Path) -> None:
+        write(path, json.dumps(asdict(self)))
+
+    @classmethod
+    def load(cls, path: Path) -> State | None:
+        try:
+            raw = json.loads(path.read_text())
+        except FileNotFoundError:
+            return None
+        return cls(Boot(raw["boot"]), raw["boots"], Process(**raw["leader"]) if raw["leader"] else None)

@@ -1,0 +1,217 @@
+"""One throwaway hypervisor on a LAN of its own, from nothing to nothing."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wizard.rehearsal import cluster_file, identity, lan, machine, namespace, network, requirements, tree
+from wizard.rehearsal.commands import environment, failure
+from wizard.rehearsal.error import BadRequest, RehearsalError
+from wizard.rehearsal.recipe import SUITES, Recipe
+from wizard.rehearsal.record import Boot, Spec
+from wizard.rehearsal.runtime import Runtime, write
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Host:
+    """A machine on the rehearsal's LAN that answers SSH."""
+
+    name: str
+    address: str
+    user: str
+    boot: Boot
+
+
+@dataclass(frozen=True)
+class RehearsalStatus:
+    """Where everything of a rehearsal is. `netns` is for `nsenter --net=`."""
+
+    name: str
+    suite: str
+    bare: bool
+    netns: Path
+    cluster_file: Path
+    ssh_config: Path
+    known_hosts: Path
+    key: Path
+    password_file: Path
+    log: Path
+    hosts: tuple[Host, ...]
+
+
+def _silent(_: str) -> None:
+    pass
+
+
+class Rehearsal:
+    """A rehearsal by name. Making the object touches nothing; several names live side by side."""
+
+    def __init__(self, name: str = "default") -> None:
+        self.name = name
+        self._runtime = Runtime.named(name)
+
+    def up(self, suite: str | None = None, bare: bool | None = None, say: Say = _silent) -> None:
+        """Bring it up, or complete what is missing; None means as it is (a new one: bookworm, not bare)."""
+        recipe = self._recipe(suite, bare)
+        if self._running():
+            say(f"Rehearsal {self.name} is already running ({recipe.suite}, {recipe.flavour}).")
+            return
+        requirements.demand()
+        spec = Spec.load(self._runtime.spec) or Spec(
+            self.name, recipe.suite, recipe.bare, str(tree.ensure(recipe, say))
+        )
+        self._runtime.directory.mkdir(parents=True, exist_ok=True)
+        with self._locked():
+            self._make(spec, say)
+
+    def down(self) -> bool:
+        """Remove every trace of it; gives False when there was none."""
+        with self._runtime.locked() as exists:
+            if exists:
+                machine.end(self._runtime)
+                lan.remove(self._runtime)
+                shutil.rmtree(self._runtime.directory)
+            return exists
+
+    def reset(self) -> None:
+        """Fresh disk, LAN and cluster.yaml, same name, keys and password: what tests use between scenarios."""
+        spec = self._spec()
+        with self._locked():
+            machine.end(self._runtime)
+            machine.wipe(self._runtime)
+            lan.remove(self._runtime)
+            for left in (self._runtime.cluster_file, *map(self._runtime.cut, network.NICS)):
+                left.unlink(missing_ok=True)
+            self._make(spec, _silent)
+
+    def status(self) -> RehearsalStatus | None:
+        """Where everything is and how far the boot has come; None when there is no such rehearsal."""
+        spec = Spec.load(self._runtime.spec)
+        if spec is None:
+            return None
+        files = self._runtime
+        host = Host(network.HOSTNAME, network.HYPERVISOR, network.USER, machine.boot_state(files))
+        return RehearsalStatus(
+            name=self.name,
+            suite=spec.suite,
+            bare=spec.bare,
+            netns=files.netns,
+            cluster_file=files.cluster_file,
+            ssh_config=files.ssh_config,
+            known_hosts=files.known_hosts,
+            key=files.key,
+            password_file=files.password_file,
+            log=files.log("supervisor"),
+            hosts=(host,),
+        )
+
+    def on_lan(self, argv: Sequence[str]) -> list[str]:
+        """The command that runs `argv` on the LAN, as the owner's laptop."""
+        self._spec()
+        return lan.on(self._runtime.netns, *argv)
+
+    def run_on_lan(self, argv: Sequence[str], **options: Any) -> subprocess.CompletedProcess[Any]:
+        """Run a command on the LAN, as the owner's laptop; options are those of subprocess.run."""
+        options.setdefault("env", environment())
+        return subprocess.run(self.on_lan(argv), check=options.pop("check", False), **options)
+
+    def ssh(self, *command: str) -> list[str]:
+        """The command that runs `command`, or a shell, in the hypervisor as the owner, over SSH from the LAN."""
+        return self.on_lan(["ssh", "-F", str(self._runtime.ssh_config), network.HOSTNAME, *command])
+
+    @contextmanager
+    def lan(self) -> Iterator[None]:
+        """Put the current thread, and threads started by it, on the LAN: sockets made meanwhile stay there."""
+        self._spec()
+        with namespace.entered(self._runtime.netns):
+            yield
+
+    def inside(self, script: str, *, check: bool = True) -> str:
+        """Run a sh script as root in the hypervisor, bypassing its network, and return its output."""
+        done = machine.inside(self._runtime, script)
+        if check and done.returncode != 0:
+            raise RehearsalError(f"In the hypervisor, {failure(['sh', '-c', script], done.returncode, done.stderr)}")
+        return done.stdout
+
+    def cut(self, nics: Sequence[str] = network.NICS) -> None:
+        """Cut the cables of these NICs. They stay cut, over reboots too, until `restore`."""
+        self._spec()
+        for nic in _known(nics):
+            lan.cut(self._runtime, nic)
+
+    def restore(self, nics: Sequence[str] = network.NICS) -> None:
+        """Plug the cables of these NICs in again."""
+        self._spec()
+        for nic in _known(nics):
+            lan.restore(self._runtime, nic)
+
+    def reboot(self, power: bool = False) -> None:
+        """Reboot, or cut the power and let it come back; returns when SSH answers again."""
+        machine.reboot(self._runtime, power)
+        self.wait_ssh()
+
+    def wait_ssh(self, timeout: float = 60.0) -> None:
+        """Wait until sshd greets a connection from the LAN; raise RehearsalError after `timeout` seconds."""
+        self._spec()
+        machine.wait_ssh(self._runtime, timeout)
+
+    def _make(self, spec: Spec, say: Say) -> None:
+        """Every part completes what is there, so a second try after an interruption goes on where the first ended."""
+        files = self._runtime
+        if not Path(spec.tree).is_dir():
+            raise RehearsalError(f"The root tree {spec.tree} is gone: take {self.name} down and bring it up again.")
+        spec.save(files.spec)
+        identity.ensure(files)
+        if not files.cluster_file.exists():
+            write(files.cluster_file, cluster_file.text(self.name))
+        lan.ensure(files)
+        say("Booting the hypervisor.")
+        machine.ensure(files, spec)
+        if not any(files.cut(nic).exists() for nic in network.NICS):
+            machine.wait_ssh(files, 30)
+        say(f"Rehearsal {self.name} is running ({spec.suite}).")
+
+    def _recipe(self, suite: str | None, bare: bool | None) -> Recipe:
+        """What to build; what runs already under this name cannot become something else."""
+        known = Spec.load(self._runtime.spec)
+        if known is None:
+            return Recipe(suite or SUITES[0], bool(bare))
+        if suite not in (None, known.suite) or bare not in (None, known.bare):
+            raise BadRequest(
+                f"Rehearsal {self.name} is {known.suite}{', bare' if known.bare else ''}. Take it down first, "
+                "or choose another name."
+            )
+        return Recipe(known.suite, known.bare)
+
+    def _running(self) -> bool:
+        return machine.boot_state(self._runtime) is Boot.UP and lan.complete(self._runtime)
+
+    def _spec(self) -> Spec:
+        spec = Spec.load(self._runtime.spec)
+        if spec is None:
+            raise BadRequest(
+                f"There is no rehearsal {self.name}. Make one with: homek8s-wizard rehearse up --name {self.name}"
+            )
+        return spec
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with self._runtime.locked() as exists:
+            if not exists:
+                raise RehearsalError(f"Rehearsal {self.name} was taken down meanwhile.")
+            yield
+
+
+def _known(nics: Sequence[str]) -> Sequence[str]:
+    unknown = sorted(set(nics) - set(network.NICS))
+    if unknown:
+        raise BadRequest(f"The hypervisor has no NIC {', '.join(unknown)}: choose of {', '.join(network.NICS)}.")
+    return nics

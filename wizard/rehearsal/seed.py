@@ -1,0 +1,92 @@
+"""What makes a root tree this very machine: names, keys, password and its foreign network file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from wizard.rehearsal import network
+from wizard.rehearsal.identity import HOST_KEY_TYPES, password_hash
+from wizard.rehearsal.runtime import Runtime, write
+
+HOSTS = f"""\
+127.0.0.1 localhost
+127.0.1.1 {network.HOSTNAME}.{network.DOMAIN} {network.HOSTNAME}
+::1 localhost ip6-localhost ip6-loopback
+"""
+
+LAN_NETWORK = f"""\
+[Match]
+Name={network.MAIN_NIC}
+
+[Network]
+Address={network.HYPERVISOR}/{network.PREFIX}
+Gateway={network.ROUTER}
+DNS={network.ROUTER}
+"""
+
+
+def fresh(runtime: Runtime, tree: Path) -> None:
+    """Give the machine an empty disk over `tree`, with only its identity on it; the machine must be off."""
+    shutil.rmtree(runtime.work, ignore_errors=True)
+    shutil.rmtree(runtime.upper, ignore_errors=True)
+    runtime.upper.mkdir(mode=0o755)
+    for path, (text, mode) in _files(runtime, tree).items():
+        _put(runtime.upper, tree, Path(path), text, mode)
+    _give_home(runtime.upper, tree)
+    runtime.root.mkdir(exist_ok=True)
+    # Its existence says that everything above is complete.
+    runtime.work.mkdir()
+
+
+def _files(runtime: Runtime, tree: Path) -> dict[str, tuple[str, int]]:
+    files = {
+        "etc/hostname": (f"{network.HOSTNAME}\n", 0o644),
+        "etc/hosts": (HOSTS, 0o644),
+        "etc/resolv.conf": (f"nameserver {network.ROUTER}\n", 0o644),
+        "etc/machine-id": (runtime.machine_id.read_text(), 0o444),
+        "etc/systemd/network/10-lan.network": (LAN_NETWORK, 0o644),
+        "etc/shadow": (_shadow(runtime, tree), 0o640),
+        f"home/{network.USER}/.ssh/authorized_keys": (runtime.key.with_suffix(".pub").read_text(), 0o600),
+    }
+    for kind in HOST_KEY_TYPES:
+        private = runtime.host_keys / f"ssh_host_{kind}_key"
+        files[f"etc/ssh/{private.name}"] = (private.read_text(), 0o600)
+        files[f"etc/ssh/{private.name}.pub"] = (private.with_suffix(".pub").read_text(), 0o644)
+    return files
+
+
+def _shadow(runtime: Runtime, tree: Path) -> str:
+    lines = [line.split(":") for line in (tree / "etc/shadow").read_text().splitlines()]
+    for fields in lines:
+        if fields[0] == network.USER:
+            fields[1] = password_hash(runtime)
+    return "".join(":".join(fields) + "\n" for fields in lines)
+
+
+def _put(upper: Path, tree: Path, path: Path, text: str, mode: int) -> None:
+    """An overlay shows the upper directory's owner and mode, so these must be the tree's."""
+    for parent in reversed(path.parents[:-1]):
+        if not (upper / parent).exists():
+            (upper / parent).mkdir(mode=0o755)
+            _own_like(tree / parent, upper / parent)
+    write(upper / path, text, mode)
+    _own_like(tree / path, upper / path)
+    (upper / path).chmod(mode)
+
+
+def _own_like(model: Path, path: Path) -> None:
+    if model.exists():
+        known = model.stat()
+        os.chown(path, known.st_uid, known.st_gid)
+        path.chmod(known.st_mode & 0o7777)
+
+
+def _give_home(upper: Path, tree: Path) -> None:
+    """sshd refuses a key file that is not its user's own."""
+    home = (tree / "home" / network.USER).stat()
+    ssh = upper / "home" / network.USER / ".ssh"
+    ssh.chmod(0o700)
+    for path in (ssh, ssh / "authorized_keys"):
+        os.chown(path, home.st_uid, home.st_gid)
