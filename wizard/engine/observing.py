@@ -1,0 +1,100 @@
+"""From steps to what the hosts say: all facts of a host in one round trip, hosts in parallel."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum, auto
+from typing import Any
+
+from wizard.cluster import Cluster
+from wizard.engine.hosts import Hosts, in_parallel
+from wizard.facts.ours import OURS
+from wizard.journal import Entry, Journal
+from wizard.model import AnyFact, Context, Fact, FactError, Known, Output, Seen, Step, Unseen
+from wizard.remote.observe import observe as observe_host
+
+Targets = Iterable[tuple[Step, str]]
+
+
+class Costly(Enum):
+    """Whether facts that load the host for seconds are observed; if not, their last measurement is used."""
+
+    NEVER = auto()
+    WHERE_MISSING = auto()
+    ALWAYS = auto()
+
+
+NOT_MEASURED = "not measured yet"
+
+
+def observe(cluster: Cluster, hosts: Hosts, journal: Journal, targets: Targets, costly: Costly) -> Context:
+    """What these steps look at, and what we left on each of their hosts."""
+    seen: dict[tuple[str, str], Seen] = {}
+    work: dict[str, Callable[[], None]] = {}
+    for host, facts in _facts_by_host(cluster, targets).items():
+        old = {} if costly is Costly.ALWAYS else remembered(journal, host, facts)
+        skip = {fact.id for fact in facts if _is_costly(fact) and (fact.id in old or costly is Costly.NEVER)}
+        seen |= {(host, fact): old.get(fact, Unseen(NOT_MEASURED)) for fact in skip}
+        work[host] = _looking(hosts, journal, host, [fact for fact in facts if fact.id not in skip], seen)
+    in_parallel(work)
+    return Context(cluster, seen)
+
+
+def _looking(
+    hosts: Hosts, journal: Journal, host: str, facts: list[AnyFact[Any]], seen: dict[tuple[str, str], Seen]
+) -> Callable[[], None]:
+    def run() -> None:
+        measured: dict[str, Output] = {}
+        answers = observe_host(hosts.connection(host), [_keeping(fact, measured) for fact in facts])
+        for fact_id, output in measured.items():
+            if isinstance(answers[fact_id], Known) and not journal.held_by:
+                in64 = base64.b64encode(output.out).decode()
+                journal.append("measured", target=host, fact=fact_id, rc=output.rc, out=in64)
+        seen.update({(host, fact_id): answer for fact_id, answer in answers.items()})
+
+    return run
+
+
+def _keeping(fact: AnyFact[Any], outputs: dict[str, Output]) -> AnyFact[Any]:
+    """A costly fact whose raw output is kept aside, to be remembered."""
+    if not isinstance(fact, Fact) or not fact.costly:
+        return fact
+
+    def parse(output: Output) -> Any:
+        outputs[fact.id] = output
+        return fact.parse(output)
+
+    return dataclasses.replace(fact, parse=parse)
+
+
+def _facts_by_host(cluster: Cluster, targets: Targets) -> dict[str, list[AnyFact[Any]]]:
+    wanted: dict[str, dict[str, AnyFact[Any]]] = {}
+    for step, target in targets:
+        for host, facts in step.facts(cluster, target).items():
+            wanted.setdefault(host, {OURS.id: OURS}).update({fact.id: fact for fact in facts})
+    return {host: list(facts.values()) for host, facts in wanted.items()}
+
+
+def _is_costly(fact: AnyFact[Any]) -> bool:
+    return isinstance(fact, Fact) and fact.costly
+
+
+def remembered(journal: Journal, host: str, facts: Iterable[AnyFact[Any]]) -> Mapping[str, Seen]:
+    """The last measurement of each costly fact, read again by today's parser."""
+    last = {
+        entry.payload["fact"]: entry for entry in journal.entries() if entry.kind == "measured" and entry.target == host
+    }
+    return {
+        fact.id: _read_again(fact, last[fact.id])
+        for fact in facts
+        if isinstance(fact, Fact) and fact.costly and fact.id in last
+    }
+
+
+def _read_again(fact: Fact[Any], entry: Entry) -> Seen:
+    try:
+        return Known(fact.parse(Output(entry.payload["rc"], base64.b64decode(entry.payload["out"]))), entry.utc)
+    except (FactError, ValueError, LookupError, TypeError) as error:
+        return Unseen(f"the measurement of {entry.utc} cannot be read: {error}")

@@ -1,0 +1,145 @@
+"""From what is seen to what would be done, or undone: pure, one step and target at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from wizard.actions import Forget
+from wizard.engine.observing import NOT_MEASURED
+from wizard.engine.planned import Planned, first_state
+from wizard.events import State
+from wizard.facts.ours import OURS, Ours
+from wizard.journal import Standing
+from wizard.model import (
+    Context,
+    Do,
+    FactUnknown,
+    Finding,
+    Nothing,
+    Part,
+    Plan,
+    Refused,
+    Step,
+    Unknown,
+    Unseen,
+)
+from wizard.script import compile_part
+
+Standings = Mapping[tuple[str, str], Standing]
+
+
+def plan_step(ctx: Context, step: Step, target: str, standings: Standings, guard_seconds: int) -> Planned:
+    """What `step` would do for `target`, its scripts, and where it stands by what is seen and what is remembered."""
+    try:
+        plan = step.plan(ctx, target)
+    except FactUnknown as unknown:
+        plan = Unknown(unknown.fact, unknown.reason)
+    checks = step.checks(ctx, target)
+    state, reason = _state(ctx, step, target, plan, standings.get((step.id, target)))
+    since = standings[step.id, target].since if (step.id, target) in standings else ""
+    return Planned(step, target, plan, state, reason, scripts_of(step, target, plan, guard_seconds), checks, since)
+
+
+def plan_undo(ctx: Context, step: Step, target: str, guard_seconds: int) -> Planned:
+    """What takes the step back, from what the hosts have noted; refused where somebody changed our files since."""
+    try:
+        plan = _undo(ctx, step, target)
+    except FactUnknown as unknown:
+        plan = Unknown(unknown.fact, unknown.reason)
+    return Planned(step, target, plan, *first_state(plan), scripts_of(step, target, plan, guard_seconds))
+
+
+def scripts_of(step: Step, target: str, plan: Plan, guard_seconds: int) -> tuple[str, ...]:
+    if not isinstance(plan, Do):
+        return ()
+    count = len(plan.parts)
+    return tuple(
+        compile_part(step.id, target, part, number=number, count=count, guard_seconds=guard_seconds)
+        for number, part in enumerate(plan.parts, 1)
+    )
+
+
+# ---------------------------------------------------------------- where a step stands
+
+
+def _state(ctx: Context, step: Step, target: str, plan: Plan, standing: Standing | None) -> tuple[State, str]:
+    """What is seen comes first; memory adds how an unfinished step came to be unfinished."""
+    state, reason = first_state(plan)
+    if step.only_checks and isinstance(plan, Nothing) and (missing := not_measured(ctx, step, target)):
+        return State.CHECK, f"not measured yet: {', '.join(missing)}"
+    if state is State.TODO and (
+        drifts := [drift.path for ours in ours_on(ctx) for drift in ours.drifts(name(step, target))]
+    ):
+        return State.DRIFTED, f"changed by somebody since: {', '.join(drifts)}"
+    if standing is None or state not in (State.TODO, State.UNKNOWN):
+        return state, reason
+    if standing.state in (State.FAILED, State.REVERTED, State.SKIPPED, State.INTERRUPTED, State.RUNNING, State.GUARDED):
+        return standing.state, standing.reason or reason
+    return state, reason
+
+
+def not_measured(ctx: Context, step: Step, target: str) -> list[str]:
+    """The costly facts of a check step that nobody has measured yet."""
+    return [
+        fact.id
+        for host, facts in step.facts(ctx.cluster, target).items()
+        for fact in facts
+        if ctx.look(fact, host) == Unseen(NOT_MEASURED)
+    ]
+
+
+def name(step: Step, target: str) -> str:
+    return f"{step.id}@{target}"
+
+
+def ours_on(ctx: Context) -> tuple[Ours, ...]:
+    """What we left, on every host where it could be seen."""
+    hosts = sorted({host for host, fact in ctx.seen if fact == OURS.id})
+    return tuple(seen.value for host in hosts if isinstance(seen := ctx.look(OURS, host), Known))
+
+
+# ---------------------------------------------------------------- the way back
+
+
+def _undo(ctx: Context, step: Step, target: str) -> Plan:
+    notes = {host: ctx.see(OURS, host) for host in step.facts(ctx.cluster, target)}
+    done = {host: ours for host, ours in notes.items() if ours.of(name(step, target))}
+    if not done:
+        return Nothing("nothing of it was done by the wizard" if not step.only_checks else "it only looks")
+    drifts = [drift for ours in done.values() for drift in ours.drifts(name(step, target))]
+    if drifts:
+        return Refused(
+            tuple(
+                Finding(
+                    "drift",
+                    f"{drift.path} was changed by somebody after it was written here:\n{drift.diff}",
+                    "put it back as it was (the diff shows how), or keep your change and leave this step as it is",
+                    drift.path,
+                )
+                for drift in drifts
+            )
+        )
+    if step.undo is not None:
+        actions = tuple(action for ours in done.values() for action in ours.inverses(name(step, target)))
+        plan = step.undo(ctx, target, actions)
+    else:
+        parts = (
+            Part(host, f"take back {step.title}", ours.inverses(name(step, target))) for host, ours in done.items()
+        )
+        plan = Do("takes back what was noted on the host", tuple(parts))
+    return _closing(plan, {host: ours.attempts(name(step, target)) for host, ours in done.items()})
+
+
+def _closing(plan: Plan, attempts: Mapping[str, tuple[str, ...]]) -> Plan:
+    """The last part on each host ends by closing the notes of what it undid."""
+    if not isinstance(plan, Do):
+        return plan
+    last = {part.on: index for index, part in enumerate(plan.parts)}
+    parts = tuple(
+        dataclasses.replace(part, actions=(*part.actions, Forget(attempts[part.on])))
+        if last[part.on] == index and part.on in attempts
+        else part
+        for index, part in enumerate(plan.parts)
+    )
+    return dataclasses.replace(plan, parts=parts)
