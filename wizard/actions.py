@@ -114,6 +114,26 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Install:
+    """These Debian packages are there, without what they merely recommend; `refresh` fetches the lists first.
+
+    The way back takes away what came with them, except what other packages need by then (`templates/host/packages.sh`).
+    """
+
+    packages: tuple[str, ...]
+    refresh: bool = False
+    kind: Literal["install"] = "install"
+
+    @property
+    def summary(self) -> str:
+        return f"install {', '.join(self.packages)}"
+
+    def shell(self) -> str:
+        install = shlex.join(("packages_install", *self.packages))
+        return f"packages_refresh\n{install}" if self.refresh else install
+
+
+@dataclass(frozen=True)
 class OnUndo:
     """Nothing now; on the way back, `then` runs. Put first in a part, it runs last, after the files are back."""
 
@@ -214,4 +234,4 @@ class Forget:
         return shlex.join(("forget", *self.attempts))
 
 
-Action = WriteFile | RemoveFile | Run | OnUndo | Wait | RestoreFile | RemoveDirectory | TakeBack | Forget
+Action = WriteFile | RemoveFile | Run | Install | OnUndo | Wait | RestoreFile | RemoveDirectory | TakeBack | Forget

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
+from wizard.actions import Action
 from wizard.model import Part
 from wizard.template import render, text
+
+LIBRARIES = ("host/packages.sh",)
+"""Words that only some parts use: a script contains those files of which its actions use a word."""
 
 
 def compile_part(
@@ -26,9 +31,19 @@ def compile_part(
         actions=part.actions,
         always=part.always,
         guard_seconds=guard_seconds if part.guard else 0,
-        library=text("host/library.sh"),
+        library=text("host/library.sh") + "".join(words_for((*part.actions, *part.always))),
         guard=text("host/guard.sh"),
     )
+
+
+def words_for(actions: tuple[Action, ...]) -> list[str]:
+    """The libraries that define a word with which a line of these actions begins."""
+    begins = {match for action in actions for match in re.findall(r"^\w+", action.shell(), re.MULTILINE)}
+    return [
+        "\n" + library
+        for library in map(text, LIBRARIES)
+        if begins & set(re.findall(r"^(\w+)\(\)", library, re.MULTILINE))
+    ]
 
 
 def digest_of(scripts: tuple[str, ...]) -> str:
