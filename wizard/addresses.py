@@ -197,6 +197,18 @@ def endpoint(value: object) -> str:
     return host_name(word)
 
 
+def literal_host(destination: str) -> Address | None:
+    """The address in an SSH destination or endpoint, if it names one; None for names and where a port is given.
+
+    (Behind one address, several machines may answer on different ports.)
+    """
+    host = destination.removeprefix("ssh://").rpartition("@")[2].strip("[]")
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
+
+
 def usable(found: Address) -> Address:
     bad = {
         "the unspecified address": found.is_unspecified,

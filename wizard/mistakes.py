@@ -32,6 +32,10 @@ class Wrong(ValueError):
         self.message, self.cure = message, cure
 
 
+class NotText(Wrong):
+    """Text was expected, and the file has something else."""
+
+
 @dataclass(frozen=True)
 class Contradiction:
     """Two or more values that cannot hold together. `keys` are all the keys involved, the one to change first."""

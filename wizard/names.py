@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator, WithJsonSchema
 
-from wizard.mistakes import Wrong, named, shown
+from wizard.mistakes import NotText, Wrong, named, shown
 
 INTERFACE = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}"
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -36,7 +36,7 @@ OLDEST_MINOR = 31
 
 def text(value: object) -> str:
     if not isinstance(value, str):
-        raise Wrong(f"text is expected, not {shown(value)}", "Write it as text, in quotes if need be.")
+        raise NotText(f"text is expected, not {shown(value)}", "Write it as text, in quotes if need be.")
     if not value:
         raise Wrong("is empty", "Write a value, or remove the line.")
     return value

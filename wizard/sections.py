@@ -199,6 +199,6 @@ class Kubernetes(Part):
     endpoint: Endpoint | None = Field(
         None,
         title="API endpoint",
-        description="The name or virtual address of the Kubernetes API; without it, for good, the first control plane's.",
+        description="Name or virtual address of the Kubernetes API; without it, for good, the first control plane's.",
         examples=["k8s-api.home.arpa"],
     )

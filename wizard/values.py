@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
+
+from wizard.addresses import Address, Interface
 
 T = TypeVar("T")
 
@@ -16,7 +19,7 @@ T = TypeVar("T")
 class Values:
     """Every key that is written or has a default: "bridge.addresses[0]" → its value, None where it is not valid.
 
-    Sections and lists are keys too, so that `has("bridge")` and `has("bridge.addresses")` answer for broken ones.
+    Sections and lists that are not empty are keys too, so that `has` answers for broken ones.
     """
 
     at: Mapping[str, object]
@@ -35,13 +38,25 @@ class Values:
         shape = re.compile(re.escape(pattern).replace(re.escape("[]"), r"\[\d+\]"))
         return [(key, value) for key, value in self.at.items() if shape.fullmatch(key) and isinstance(value, kinds)]
 
+    def address(self, key: str) -> Address | None:
+        value = self.at.get(key)
+        return value if isinstance(value, IPv4Address | IPv6Address) else None
+
+    def addresses(self, pattern: str) -> list[tuple[str, Address]]:
+        found = self.every(pattern, object)
+        return [(key, value) for key, value in found if isinstance(value, IPv4Address | IPv6Address)]
+
+    def interfaces(self, pattern: str) -> list[tuple[str, Interface]]:
+        found = self.every(pattern, object)
+        return [(key, value) for key, value in found if isinstance(value, IPv4Interface | IPv6Interface)]
+
 
 def of_model(model: BaseModel) -> Values:
     return Values(dict(walk(model, "")))
 
 
 def walk(node: Any, key: str) -> Iterator[tuple[str, object]]:
-    if key and node is not None:
+    if key and node is not None and node != ():
         yield key, node
     if isinstance(node, BaseModel):
         for name, info in type(node).model_fields.items():
