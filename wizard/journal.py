@@ -70,6 +70,7 @@ class Standing:
 
 _STATE_OF = {
     "started": State.RUNNING,
+    "running": State.RUNNING,
     "guarded": State.GUARDED,
     "done": State.DONE,
     "failed": State.FAILED,
@@ -78,6 +79,7 @@ _STATE_OF = {
     "undone": State.TODO,
     "interrupted": State.INTERRUPTED,
     "unknown": State.UNKNOWN,
+    "blocked": State.BLOCKED,
 }
 """The kinds of event that move a step; all others (intent, ended, measured, …) leave it where it is."""
 

@@ -32,21 +32,24 @@ class Verdict:
 
 
 class Confirmer:
-    def __init__(self, hosts: Hosts, runner: Runner, ask: Ask, tell: Observer, let_go: threading.Event) -> None:
+    def __init__(
+        self, hosts: Hosts, runner: Runner, ask: Ask, tell: Observer, let_go: threading.Event, seconds: int
+    ) -> None:
         self._hosts, self._runner, self._ask, self._tell, self._let_go = hosts, runner, ask, tell, let_go
+        self._seconds = seconds
 
     def before(self, host: str, wanted: Guard) -> tuple[bool, ...]:
         """What held before the change: a probe that failed already does not stand in its way."""
         return guard.ask(self._hosts.connection(host), wanted.probes)
 
-    def settle(self, attempt: Attempt, before: tuple[bool, ...], seconds: float) -> Verdict:
-        """From "armed" to "kept" or "reverted": `seconds` until the host reverts, as far as is known."""
-        assert attempt.guard is not None
+    def settle(self, attempt: Attempt, before: tuple[bool, ...]) -> Verdict:
+        """From "armed" to "kept" or "reverted"."""
+        seconds = self._seconds
         deadline = time.monotonic() + seconds
         self._tell(GuardArmed(attempt.step, attempt.target, attempt.host, seconds))
         reached = self._reach(attempt, deadline)
         if reached is None:
-            verdict = self._outcome(attempt, "no new connection succeeded, so the host went back")
+            verdict = self.outcome(attempt, "no new connection succeeded, so the host went back")
         else:
             verdict = self._decide(attempt, before, *reached)
         self._tell(GuardSettled(attempt.step, attempt.target, attempt.host, verdict.kept, verdict.reason))
@@ -79,11 +82,11 @@ class Confirmer:
                 if kept:
                     self._hosts.adopt(attempt.host, connection)
                     return Verdict(True, f"confirmed over a new connection to {reached}")
-                return self._outcome(attempt, "too late: the host had gone back already")
+                return self.outcome(attempt, "too late: the host had gone back already")
             guard.revert(connection, attempt.id)
         except (HostLostError, HostUnavailable) as error:
-            return self._outcome(attempt, error.what)
-        return self._outcome(attempt, "; ".join(_failed(probes)) or "asked to go back")
+            return self.outcome(attempt, error.what)
+        return self.outcome(attempt, "; ".join(_failed(probes)) or "asked to go back")
 
     def _probe(
         self, attempt: Attempt, before: tuple[bool, ...], connection: Connection, deadline: float
@@ -100,7 +103,7 @@ class Confirmer:
             if not _failed(results) or time.monotonic() > until or self._let_go.wait(1):
                 return results
 
-    def _outcome(self, attempt: Attempt, reason: str) -> Verdict:
+    def outcome(self, attempt: Attempt, reason: str = "it failed") -> Verdict:
         """Waits for the host to be back and asks it what it did."""
         deadline = time.monotonic() + REVERT_LIMIT
         while True:

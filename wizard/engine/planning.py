@@ -16,6 +16,7 @@ from wizard.model import (
     Do,
     FactUnknown,
     Finding,
+    Known,
     Nothing,
     Part,
     Plan,

@@ -1,0 +1,88 @@
+"""From what a host said to what is probably the matter and what helps: DOMAIN 7, as data."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Cause:
+    symptom: str
+    """A regular expression, looked for in the last lines of a log."""
+    why: str
+    cure: str
+
+
+CAUSES = (
+    Cause(
+        r"No space left on device",
+        "the disk of the host is full",
+        "Make room on the host (`df -h`; `apt-get clean`; `journalctl --vacuum-size=100M`), then retry.",
+    ),
+    Cause(
+        r"Read-only file system",
+        "the host's disk is mounted read-only, often after a disk error",
+        "Look at `dmesg` on the host for disk errors and restart it; then retry.",
+    ),
+    Cause(
+        r"is no longer as it was when this was planned",
+        "somebody, or another program, changed that file in the meantime",
+        "Look at the plan again: it shows the file as it is now.",
+    ),
+    Cause(
+        r"Could not get lock|dpkg frontend lock",
+        "another program is installing packages, often unattended-upgrades",
+        "Wait until it has finished, then retry.",
+    ),
+    Cause(
+        r"dpkg was interrupted|dpkg --configure -a",
+        "an earlier installation was cut off",
+        "Run `sudo dpkg --configure -a` on the host, then retry.",
+    ),
+    Cause(
+        r"Unable to fetch|Temporary failure resolving|Could not resolve|Failed to fetch",
+        "the host does not reach its package mirror",
+        "Check its internet connection and name servers (`resolvectl` or /etc/resolv.conf), then retry.",
+    ),
+    Cause(
+        r"Hash Sum mismatch|NO_PUBKEY|is not signed",
+        "the package lists are damaged or not signed by a known key",
+        "Run `sudo apt-get update` on the host and read what it says; then retry.",
+    ),
+    Cause(
+        r"Device or resource busy",
+        "the NIC carries a macvtap or VLAN device, or belongs to another bridge or bond",
+        "Shut off the guests that use it directly, or choose another NIC; then retry.",
+    ),
+    Cause(
+        r"Failed to set master interface: Invalid argument",
+        "the bridge was deleted and made again under a running systemd-networkd 252",
+        "Run `sudo systemctl restart systemd-networkd` on the host, then retry.",
+    ),
+    Cause(
+        r"network '.*' already exists with uuid",
+        "a network of that name was defined in the meantime",
+        "Look at the plan again: it shows the network as it is now.",
+    ),
+    Cause(
+        r"Cannot get interface MTU on|No such device",
+        "the bridge is not there",
+        "Do the bridge first, then retry.",
+    ),
+    Cause(
+        r"bridge name '.*' already in use|Network is already in use by interface",
+        "another libvirt network uses that bridge name or address range",
+        "Give it another name in cluster.yaml, or remove the other network.",
+    ),
+    Cause(
+        r"failed to connect to the hypervisor|Failed to connect socket to '/var/run/libvirt",
+        "libvirtd does not run",
+        "Run `sudo systemctl start libvirtd` on the host and look at `journalctl -u libvirtd`; then retry.",
+    ),
+)
+
+
+def likely_cause(text: str) -> Cause | None:
+    """The first cause whose symptom is in `text`."""
+    return next((cause for cause in CAUSES if re.search(cause.symptom, text)), None)
