@@ -23,6 +23,7 @@ class Volume:
     mount: str
     kind: str
     options: tuple[str, ...]
+    """As mount(8) has them, those with a value left out."""
     size: int
     available: int
     inodes: int | None
@@ -40,13 +41,14 @@ def _volume(line: str) -> tuple[str, Volume]:
     place, block, blocks, free, inodes, inodes_free, mount, kind, options = line.split()
     left = int(inodes_free) if int(inodes) else None
     size, available = int(blocks) * int(block), int(free) * int(block)
-    return place, Volume(mount, kind, tuple(options.split(",")), size, available, left)
+    flags = tuple(option for option in options.split(",") if "=" not in option)
+    return place, Volume(mount, kind, flags, size, available, left)
 
 
 VOLUMES = Fact(
-    "storage.volumes",
+    "volumes",
     f"for p in {' '.join(PLACES)}; do {_NEAREST.format('$p')}; "
-    "echo $p $(stat -f -c '%S %b %a %c %d' \"$d\") $(findmnt -nro TARGET,FSTYPE,OPTIONS -T \"$d\" | tail -n 1); done",
+    'echo $p $(stat -f -c \'%S %b %a %c %d\' "$d") $(findmnt -nro TARGET,FSTYPE,OPTIONS -T "$d" | tail -n 1); done',
     _volumes,
 )
 """By place; one path each of PLACES."""
@@ -93,7 +95,7 @@ def _fsync(output: Output) -> Fsync:
 
 
 FSYNC = Fact(
-    "storage.fsync",
+    "fsync",
     '[ "$(uname -m)" = x86_64 ] && command -v perl >/dev/null || { echo "needs Perl and an x86-64 processor" >&2; exit 1; }\n'
     f"{_NEAREST.format(IMAGES)}\nperl - \"$d\" <<'MEASURE'\n{_MEASURE}MEASURE",
     _fsync,

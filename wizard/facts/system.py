@@ -40,7 +40,7 @@ def _release(output: Output) -> Release:
 
 
 RELEASE = Fact(
-    "system.release",
+    "release",
     "cat /etc/os-release 2>/dev/null; echo; echo HK_KERNEL=$(uname -r); echo HK_ARCH=$(uname -m)",
     _release,
 )
@@ -64,7 +64,7 @@ def _init(output: Output) -> Init:
 
 
 INIT = Fact(
-    "system.init",
+    "init",
     "echo uid=$(id -u); echo init=$(cat /proc/1/comm); echo systemd=$(systemctl --version 2>/dev/null | head -n 1); "
     "echo state=$(systemctl is-system-running 2>/dev/null)",
     _init,
@@ -89,7 +89,7 @@ def _processor(output: Output) -> Processor:
 
 
 PROCESSOR = Fact(
-    "system.processor",
+    "processor",
     "echo count=$(grep -c '^processor' /proc/cpuinfo); "
     "echo model=$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1); "
     "echo extension=$(grep -m 1 '^flags' /proc/cpuinfo | grep -owE 'vmx|svm' | head -n 1); "
@@ -113,7 +113,7 @@ def _memory(output: Output) -> Memory:
     return Memory(int(rows["MemTotal"]) * KIB, int(rows["MemAvailable"]) * KIB, huge)
 
 
-MEMORY = Fact("system.memory", "cat /proc/meminfo", _memory)
+MEMORY = Fact("memory", "cat /proc/meminfo", _memory)
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _clock(output: Output) -> Clock:
     return Clock({"yes": True, "no": False}.get(found.get("NTPSynchronized", "")), int(found["year"]))
 
 
-CLOCK = Fact("system.clock", "timedatectl show -p NTPSynchronized 2>/dev/null; echo year=$(date -u +%Y)", _clock)
+CLOCK = Fact("clock", "timedatectl show -p NTPSynchronized 2>/dev/null; echo year=$(date -u +%Y)", _clock)
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def _hostname(output: Output) -> Hostname:
 
 
 HOSTNAME = Fact(
-    "system.hostname",
+    "hostname",
     "n=$(cat /proc/sys/kernel/hostname); echo name=$n; "
     "echo addresses=$(getent -s files hosts \"$n\" | cut -d' ' -f1); "
     "echo sources=$(sed -n 's/^hosts:\\([^#]*\\).*/\\1/p' /etc/nsswitch.conf)",

@@ -44,6 +44,6 @@ def units(id: str, *names: str) -> Fact[Units]:
     return Fact(id, f"systemctl show -p Id,LoadState,ActiveState,UnitFileState {' '.join(names)}", _units)
 
 
-LIBVIRT_UNITS = units("system.libvirt-units", "libvirtd.service", "libvirtd.socket", "virtqemud.service", "virtqemud.socket")
+LIBVIRT_UNITS = units("libvirt-units", "libvirtd.service", "libvirtd.socket", "virtqemud.service", "virtqemud.socket")
 
-FIREWALL_UNITS = units("system.firewall-units", "ufw.service", "firewalld.service", "nftables.service", "docker.service")
+FIREWALL_UNITS = units("firewall-units", "ufw.service", "firewalld.service", "nftables.service", "docker.service")

@@ -46,7 +46,9 @@ def _kvm(output: Output) -> Kvm:
     found = dict(line.split("=", 1) for line in text.splitlines())
     match found.get("stage"), found.get("error", ""):
         case "ran", code:
-            return Kvm(True, code == _HALTED, "" if code == _HALTED else f"the first instruction ended with exit {code}")
+            return Kvm(
+                True, code == _HALTED, "" if code == _HALTED else f"the first instruction ended with exit {code}"
+            )
         case str(stage), error:
             return Kvm(True, False, f"{stage}: {error}")
         case _ if output.rc:
@@ -56,7 +58,7 @@ def _kvm(output: Output) -> Kvm:
 
 
 KVM = Fact(
-    "system.kvm",
+    "kvm",
     "[ -e /dev/kvm ] || { echo absent; exit 0; }\n"
     '[ "$(uname -m)" = x86_64 ] && command -v perl >/dev/null || { echo untried; exit 0; }\n'
     f"perl - <<'PROBE'\n{_PROBE}PROBE",

@@ -6,23 +6,10 @@ import hashlib
 import shlex
 from dataclasses import dataclass
 
+from wizard.facts.packages import HYPERVISOR_PACKAGES
 from wizard.rehearsal.network import USER
 
 SUITES = ("bookworm", "trixie")
-
-# What the preflight stage installs on a machine that is no hypervisor yet.
-HYPERVISOR_PACKAGES = (
-    "libvirt-daemon-system",
-    "libvirt-clients",
-    "virtinst",
-    "qemu-system-x86",
-    "qemu-utils",
-    "ovmf",
-    "dnsmasq-base",
-    "netcat-openbsd",
-    "genisoimage",
-    "fio",
-)
 
 # A plain Debian server as its installer leaves it, with ufw, WireGuard and BIRD at hand.
 SERVER_PACKAGES = (
@@ -141,7 +128,7 @@ class Recipe:
 
     def command(self, directory: str) -> list[str]:
         """The mmdebstrap command that makes the tree in `directory`, from Debian's own archive."""
-        packages = SERVER_PACKAGES if self.bare else SERVER_PACKAGES + HYPERVISOR_PACKAGES
+        packages = SERVER_PACKAGES if self.bare else (*SERVER_PACKAGES, *HYPERVISOR_PACKAGES)
         finish = FINISH + (DOWNLOAD if self.bare else "") + LOCAL_ARCHIVE
         return [
             "mmdebstrap",
