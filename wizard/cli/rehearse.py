@@ -48,10 +48,14 @@ def up(name: str, suite: str | None, bare: bool | None) -> None:
 
 @rehearse.command()
 @NAME
-@click.option("--all", "every", is_flag=True, help="Every rehearsal on this machine.")
-def down(name: str, every: bool) -> None:
+@click.option("--all", "every", is_flag=True, help="Every rehearsal on this machine, whoever made it; asks first.")
+@click.option("--yes", is_flag=True, help="With --all: do not ask.")
+def down(name: str, every: bool, yes: bool) -> None:
     """Remove a rehearsal and every trace of it."""
-    for each in existing() if every else [name]:
+    names = existing() if every else [name]
+    if every and names and not yes:
+        click.confirm(f"Remove {', '.join(names)}? Others may be using them.", abort=True)
+    for each in names:
         gone = Rehearsal(each).down()
         click.echo(f"Rehearsal {each} is removed." if gone else f"There is no rehearsal {each}.")
 

@@ -119,6 +119,6 @@ def _leader(runtime: Runtime) -> Process:
 def _greets(netns: Path) -> bool | None:
     try:
         with namespace.entered(netns), socket.create_connection((network.HYPERVISOR, 22), timeout=1) as connection:
-            return True if connection.recv(4) == b"SSH-" else None
+            return True if connection.recv(256).startswith(b"SSH-") else None
     except OSError:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 BRIDGE = "lan0"
 PREFIX = 24
 ROUTER = "192.168.182.1"
+ROUTER_MAC = "52:54:00:b6:00:01"
 LAPTOP = "192.168.182.10"
 HYPERVISOR = "192.168.182.100"
 DHCP_RANGE = ("192.168.182.50", "192.168.182.99")

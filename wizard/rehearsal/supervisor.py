@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from wizard.rehearsal import cgroup, network
+from wizard.rehearsal import cgroup, lan, network
 from wizard.rehearsal.commands import environment, run
 from wizard.rehearsal.processes import Process
 from wizard.rehearsal.record import Boot, Spec, State
@@ -21,6 +21,7 @@ from wizard.rehearsal.runtime import Runtime
 
 NOTIFY = "/run/homek8s-notify"
 FRUITLESS_BOOTS = 3
+THE_LAN = Path("/proc/self/ns/net")
 
 
 def main(directory: Path) -> None:
@@ -116,8 +117,7 @@ def _plug_in(runtime: Runtime) -> None:
 def _unplug_leftovers() -> None:
     """The kernel removes a dead machine's interfaces in its own time; the next boot needs their names now."""
     for nic in network.NICS:
-        if Path(f"/proc/sys/net/ipv4/conf/{network.lan_end(nic)}").exists():
-            run(["ip", "link", "delete", network.lan_end(nic)])
+        lan.delete(THE_LAN, network.lan_end(nic))
 
 
 if __name__ == "__main__":
