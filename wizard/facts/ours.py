@@ -14,7 +14,10 @@ home=/var/lib/homek8s-wizard
 in64() { head -c 65536 "$1" | base64 -w0; }
 echo "machine $(cat /etc/machine-id)"
 echo "boot $(cat /proc/sys/kernel/random/boot_id)"
-[ -e $home/guard/pending ] && echo "pending $(cat $home/guard/pending) $(($(cat $home/guard/deadline) - $(cut -d. -f1 /proc/uptime)))"
+if [ -e $home/guard/pending ]; then
+  seconds=$(($(cat $home/guard/deadline) - $(cut -d. -f1 /proc/uptime)))
+  echo "pending $(cat $home/guard/pending) $seconds"
+fi
 [ -e $home/guard/outcome ] && echo "outcome $(cat $home/guard/outcome)"
 [ -e $home/manifest ] || exit 0
 sed 's/^/note /' $home/manifest

@@ -59,7 +59,7 @@ def _packages(output: Output) -> Packages:
     for key, *values in rows:
         found.setdefault(key, []).append(values)
     return Packages(
-        status={name: status for name, status in found.get("status", [])},
+        status={row[0]: row[1] for row in found.get("status", [])},
         candidate={name: version for name, version in found.get("candidate", []) if version != "(none)"},
         lists_age=next((int(age) for [age] in found.get("age", []) if age), None),
         interrupted="interrupted" in found,
@@ -77,11 +77,13 @@ PACKAGES = Fact(
 for p in {" ".join(PROGRAMS)}; do command -v $p >/dev/null && printf 'program\\t%s\\n' $p; done
 if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then
   dpkg-query -W -f='status\\t${{Package}}\\t${{db:Status-Status}}\\n' {_NAMES} 2>/dev/null
-  apt-cache policy {_NAMES} | awk '/^[^ ]/ {{ p = $1; sub(":", "", p) }} /^  Candidate:/ {{ print "candidate\\t" p "\\t" $2 }}'
+  apt-cache policy {_NAMES} |
+    awk '/^[^ ]/ {{ p = $1; sub(":", "", p) }} /^  Candidate:/ {{ print "candidate\\t" p "\\t" $2 }}'
   updated=$(stat -c %Z /var/lib/apt/lists/partial /var/lib/apt/lists/*Packages* 2>/dev/null | sort -n | tail -n 1)
   ls /var/lib/apt/lists | grep -q Packages && printf 'age\\t%s\\n' $(($(date +%s) - updated))
   [ -n "$(ls /var/lib/dpkg/updates 2>/dev/null)$(dpkg --audit)" ] && echo interrupted
-  apt-get -qq -o Debug::NoLocking=true check 2>&1 >/dev/null | sed 's/^[EW]: //; /^[[:space:]]*$/d' | tr '\\t' ' ' | sed 's/^/broken\\t/'
+  apt-get -qq -o Debug::NoLocking=true check 2>&1 >/dev/null |
+    sed 's/^[EW]: //; /^[[:space:]]*$/d' | tr '\\t' ' ' | sed 's/^/broken\\t/'
 else
   echo foreign
 fi

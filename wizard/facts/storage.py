@@ -79,7 +79,7 @@ printf "directory=%s\ncount=%d\nmedian=%.3f\np99=%.3f\n",
 
 @dataclass(frozen=True)
 class Fsync:
-    """How long `count` writes took to be safe on the disk under `directory`, in milliseconds: half of them, 99 of 100."""
+    """Milliseconds within which half, and 99 of 100, of `count` writes were safe on the disk under `directory`."""
 
     directory: str
     count: int
@@ -96,7 +96,7 @@ def _fsync(output: Output) -> Fsync:
 
 FSYNC = Fact(
     "fsync",
-    '[ "$(uname -m)" = x86_64 ] && command -v perl >/dev/null || { echo "needs Perl and an x86-64 processor" >&2; exit 1; }\n'
+    '[ "$(uname -m)" = x86_64 ] && command -v perl >/dev/null || { echo "needs Perl and x86-64" >&2; exit 1; }\n'
     f"{_NEAREST.format(IMAGES)}\nperl - \"$d\" <<'MEASURE'\n{_MEASURE}MEASURE",
     _fsync,
     costly=True,

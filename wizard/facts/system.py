@@ -134,7 +134,7 @@ CLOCK = Fact("clock", "timedatectl show -p NTPSynchronized 2>/dev/null; echo yea
 
 @dataclass(frozen=True)
 class Hostname:
-    """The machine's name, its addresses in /etc/hosts, and the sources that nsswitch.conf(5) asks for names, in order."""
+    """The machine's name, its addresses in /etc/hosts, and whom nsswitch.conf(5) asks for names, in order."""
 
     name: str
     addresses: tuple[str, ...]

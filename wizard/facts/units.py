@@ -39,9 +39,9 @@ def _units(output: Output) -> Units:
     return {block["Id"]: Unit(block["LoadState"], block["ActiveState"], block["UnitFileState"]) for block in blocks}
 
 
-def units(id: str, *names: str) -> Fact[Units]:
+def units(fact_id: str, *names: str) -> Fact[Units]:
     """A fact about these units; a name that is an alias of another appears under the other's name."""
-    return Fact(id, f"systemctl show -p Id,LoadState,ActiveState,UnitFileState {' '.join(names)}", _units)
+    return Fact(fact_id, f"systemctl show -p Id,LoadState,ActiveState,UnitFileState {' '.join(names)}", _units)
 
 
 LIBVIRT_UNITS = units("libvirt-units", "libvirtd.service", "libvirtd.socket", "virtqemud.service", "virtqemud.socket")
