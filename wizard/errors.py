@@ -68,6 +68,12 @@ class HostLostError(WizardError):
     status = 4
 
 
+class TookTooLong(WizardError):
+    """A command on a host did not end in time; it may still be running there."""
+
+    status = 1
+
+
 class WaitsForOwner(WizardError):
     """Consent, a lock held by somebody, a stop of preflight, or something only the owner can do."""
 

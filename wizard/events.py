@@ -162,6 +162,8 @@ class HostKey:
     key_type: str
     fingerprint: str
     """As ssh prints it: SHA256:…"""
+    note: str = ""
+    """What the owner should weigh: that the host is known by a key of another type."""
 
 
 class SecretKind(StrEnum):

@@ -1,0 +1,236 @@
+"""All facts of a host in one round trip: one script runs every command, four at a time, and frames what each printed."""
+
+from __future__ import annotations
+
+import queue
+import secrets
+import shlex
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from wizard.errors import TookTooLong, WizardError
+from wizard.model import AnyFact, Fact, FactError, Known, LibvirtFact, Output, Seen, Unseen
+from wizard.remote.connection import MIB, Connection
+from wizard.remote.libvirt_tunnel import CannotTell, LibvirtTunnel
+
+OUT_CAP = MIB
+ERR_CAP = 4096
+_LANES = 4
+_GRACE = 10.0
+_OPEN_LIMIT = 60.0
+"""Seconds to open libvirt, the owner typing a password for sudo included."""
+
+_PROLOGUE = """\
+d=$(mktemp -d /run/hk8s-facts.XXXXXX 2>/dev/null || mktemp -d) || exit 71
+trap 'rm -rf "$d"' EXIT
+trap 'exit 143' HUP INT TERM PIPE
+# One command: stdout and stderr to files, cut at their caps; both readers end with the command's time.
+fact() {
+  timeout -k 2 "$2" sh -c '
+    { { sh -c "$1" 3>&- </dev/null; echo $? >"$2.rc"; } 2>&1 >&3 3>&- | { head -c ERR_CAP >"$2.err"; cat >/dev/null; }
+    } 3>&1 | head -c OUT_CAP >"$2.out"
+  ' fact "$3" "$d/$1"
+  late=$?
+  [ -s "$d/$1.rc" ] || echo "$late" >"$d/$1.rc"
+}
+"""
+
+_EPILOGUE = """\
+wait
+i=0
+while [ "$i" -lt COUNT ]; do
+  f=$d/$i
+  set -- $(cat "$f.rc" 2>/dev/null || echo 70) $(wc -c <"$f.out" || echo 0) $(wc -c <"$f.err" || echo 0)
+  if [ "$2" -ge OUT_CAP ]; then printf 'NONCE %s %s big 0 0\\n' "$i" "$1"
+  else
+    printf 'NONCE %s %s whole %s %s\\n' "$i" "$1" "$2" "$3"
+    cat "$f.out" "$f.err"
+  fi
+  i=$((i + 1))
+done 2>/dev/null
+echo 'NONCE end'
+"""
+
+
+@dataclass(frozen=True)
+class _Frame:
+    output: Output
+    too_big: bool
+
+
+def observe(connection: Connection, facts: Sequence[AnyFact[Any]]) -> dict[str, Seen]:
+    """What the host says now, by fact id; every fact has an entry. Raises `HostLostError` and `HostUnavailable` only."""
+    commands = [fact for fact in facts if isinstance(fact, Fact)]
+    through_libvirt = [fact for fact in facts if isinstance(fact, LibvirtFact)]
+    reading = _Reading(connection, through_libvirt) if through_libvirt else None
+    seen = _run(connection, commands) if commands else {}
+    return {**seen, **(reading.result() if reading else {})}
+
+
+def observe_all(
+    wanted: Mapping[str, tuple[Connection, Sequence[AnyFact[Any]]]],
+) -> dict[str, dict[str, Seen] | WizardError]:
+    """Several hosts at once; a host that cannot be asked has its error in place of its facts."""
+    results: dict[str, dict[str, Seen] | WizardError] = {}
+
+    def one(host: str, connection: Connection, facts: Sequence[AnyFact[Any]]) -> None:
+        try:
+            results[host] = observe(connection, facts)
+        except WizardError as failure:
+            results[host] = failure
+
+    threads = [
+        threading.Thread(target=one, args=(host, *what), daemon=True, name=f"observe {host}")
+        for host, what in wanted.items()
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+# ---------------------------------------------------------------- commands
+
+
+def _run(connection: Connection, facts: Sequence[Fact[Any]]) -> dict[str, Seen]:
+    nonce = secrets.token_hex(16)
+    try:
+        answer = connection.run(
+            facts_script(facts, nonce), limit=_longest(facts) + _GRACE, keep=len(facts) * (OUT_CAP + ERR_CAP + 256)
+        )
+    except TookTooLong as late:
+        return {fact.id: Unseen(f"the host did not answer in time ({late.what})") for fact in facts}
+    frames = parse_frames(answer.out, nonce)
+    broken = Unseen(f"the host's answer broke off{f': {answer.complaint[-200:]}' if answer.complaint else ''}")
+    return {fact.id: _seen(fact, frames[place]) if place in frames else broken for place, fact in enumerate(facts)}
+
+
+def _longest(facts: Sequence[Fact[Any]]) -> float:
+    """Seconds until the slowest lane must have ended."""
+    return max((sum(fact.limit + 2 for fact in facts[lane::_LANES]) for lane in range(_LANES)), default=0)
+
+
+def facts_script(facts: Sequence[Fact[Any]], nonce: str) -> str:
+    """The sh script that runs all commands and prints a frame for each: `NONCE place rc whole OUT ERR`, then the bytes."""
+    lanes = []
+    for lane in range(_LANES):
+        calls = [
+            f"fact {place} {fact.limit} {shlex.quote(fact.command)}"
+            for place, fact in enumerate(facts)
+            if place % _LANES == lane
+        ]
+        if calls:
+            lanes.append("{\n" + "\n".join(calls) + "\n} </dev/null >/dev/null 2>&1 &\n")
+    constants = {"ERR_CAP": ERR_CAP, "OUT_CAP": OUT_CAP + 1, "COUNT": len(facts), "NONCE": nonce}
+    return _filled(_PROLOGUE, constants) + "".join(lanes) + _filled(_EPILOGUE, constants)
+
+
+def _filled(text: str, constants: Mapping[str, object]) -> str:
+    for name, value in constants.items():
+        text = text.replace(name, str(value))
+    return text
+
+
+def parse_frames(stream: bytes, nonce: str) -> dict[int, _Frame]:
+    """The frames up to the first that is damaged; lengths, never contents, say where one ends."""
+    return dict(_frames(stream, f"{nonce} ".encode()))
+
+
+def _frames(stream: bytes, mark: bytes) -> Iterator[tuple[int, _Frame]]:
+    at = 0
+    while stream.startswith(mark, at):
+        end = stream.find(b"\n", at)
+        fields = stream[at:end].split()[1:]
+        if end < 0 or len(fields) != 5 or not all(fields[place].isdigit() for place in (0, 1, 3, 4)):
+            return
+        place, rc, out, err = (int(fields[number]) for number in (0, 1, 3, 4))
+        at = end + 1 + out + err
+        if at > len(stream):
+            return
+        start = end + 1
+        yield place, _Frame(Output(rc, stream[start : start + out], stream[start + out : at]), fields[2] == b"big")
+
+
+def _seen(fact: Fact[Any], frame: _Frame) -> Seen:
+    if frame.too_big:
+        return Unseen("more than 1 MiB of output")
+    if frame.output.rc in (124, 137):
+        return Unseen(f"no answer within {fact.limit} s")
+    return _parsed(partial(fact.parse, frame.output))
+
+
+def _parsed(read: Callable[[], Any]) -> Seen:
+    try:
+        return Known(read())
+    except FactError as unclear:
+        return Unseen(str(unclear))
+    except Exception as unclear:  # a parser, or a reader of libvirt, may stumble over anything; the rest is still seen
+        return Unseen(f"not understood ({type(unclear).__name__}: {str(unclear)[:200]})")
+
+
+# ---------------------------------------------------------------- libvirt
+
+
+class _Reading:
+    """The libvirt facts, read in a thread beside the script; what takes too long there is cut off."""
+
+    def __init__(self, connection: Connection, facts: Sequence[LibvirtFact[Any]]) -> None:
+        self._facts = facts
+        self._connection = connection
+        self._tunnel: LibvirtTunnel | None = None
+        self._answers: queue.SimpleQueue[Seen | WizardError | None] = queue.SimpleQueue()
+        threading.Thread(target=self._work, daemon=True, name=f"libvirt {connection.host}").start()
+
+    def result(self) -> dict[str, Seen]:
+        """Raises what the connection raised."""
+        seen: dict[str, Seen] = {}
+        try:
+            if self._next(_OPEN_LIMIT) is None:
+                for fact in self._facts:
+                    seen[fact.id] = self._next(fact.limit) or Unseen("not read")
+        except queue.Empty:
+            if self._tunnel:
+                self._tunnel.close()
+        unanswered = Unseen("libvirt did not answer in time")
+        return {fact.id: seen.get(fact.id, unanswered) for fact in self._facts}
+
+    def _next(self, limit: float) -> Seen | None:
+        answer = self._answers.get(timeout=limit)
+        if isinstance(answer, WizardError):
+            raise answer
+        return answer
+
+    def _work(self) -> None:
+        try:
+            with LibvirtTunnel(self._connection) as self._tunnel:
+                self._read(self._tunnel)
+        except WizardError as failure:
+            self._answers.put(failure)
+
+    def _read(self, tunnel: LibvirtTunnel) -> None:
+        try:
+            opened = tunnel.open()
+        except CannotTell as unclear:
+            self._answers.put(None)
+            for _ in self._facts:
+                self._answers.put(Unseen(str(unclear)))
+            return
+        self._answers.put(None)
+        try:
+            for fact in self._facts:
+                self._answers.put(_parsed(partial(fact.read, opened)))
+        finally:
+            if opened is not None:
+                _close(opened)
+
+
+def _close(opened: Any) -> None:
+    import libvirt
+
+    with suppress(libvirt.libvirtError):
+        opened.close()
