@@ -12,10 +12,11 @@ from pydantic import ValidationError
 from wizard.cluster import Cluster, json_schema
 from wizard.errors import InputError, InputFinding, WizardError
 from wizard.fields import FieldInfo, field_info, fields, pattern, plain_value, show_text
-from wizard.judge import Fault, judge, of_error, path_of
+from wizard.judge import Fault, judge, of_error, order, path_of
 from wizard.storage import content_of, decoded, save
-from wizard.yamledit import change
+from wizard.yamledit import change, put
 from wizard.yamltext import Document, Node, read
+from wizard.yamlwrite import scalar
 
 __all__ = [
     "ClusterFile",
@@ -61,7 +62,7 @@ class ClusterFile:
         what is no key of cluster.yaml.
         """
         fields()[pattern(key)]
-        self._text = change(self._text, path_of(key), value)
+        self._text = change(self._text, path_of(key), value, order)
         self._cluster = None
 
     def save(self) -> None:
@@ -97,8 +98,7 @@ hypervisor:
 
 def new(name: str, ssh: str, path: Path | str = "cluster.yaml") -> ClusterFile:
     """A file that is not on disk yet. Raises `InputError` when name or destination cannot be right."""
-    text = change(NEW.format(name="x", ssh="x"), ("name",), name)
-    found = ClusterFile(Path(path), change(text, ("hypervisor", "ssh"), ssh), None)
+    found = ClusterFile(Path(path), NEW.format(name=scalar(name), ssh=scalar(ssh)), None)
     found.cluster  # noqa: B018 - raises what is wrong
     return found
 
@@ -134,24 +134,6 @@ def check_field(key: str, text: str, draft: ClusterFile, typed: Mapping[str, str
 
 def involves(fault: Fault, key: str) -> bool:
     return any(each == key or each.startswith((f"{key}[", f"{key}.")) for each in (fault.key, *fault.keys))
-
-
-def put(data: Any, path: tuple[str | int, ...], value: Any) -> None:
-    """Puts a plain value into plain data, making what is missing on the way; None removes."""
-    *parents, last = path
-    for step, following in zip(parents, path[1:], strict=True):
-        empty: Any = [] if isinstance(following, int) else {}
-        if isinstance(step, int):
-            data.extend({} for _ in range(step + 1 - len(data)))
-            data = data[step]
-        else:
-            data = data.setdefault(step, empty)
-    if isinstance(last, int):
-        data[last : last + 1] = [] if value is None else [value]
-    elif value is None:
-        data.pop(last, None)
-    else:
-        data[last] = value
 
 
 def understood(text: str, file: str) -> Cluster:

@@ -86,15 +86,19 @@ def words(kind: str, path: Path, value: object, ctx: Mapping[str, Any], cause: o
 
 def unknown_key(path: Path) -> tuple[str, str]:
     name, parent = str(path[-1]), dotted(path[:-1])
-    here = [key for key in fields() if parent_of(key) == shape_of(path[:-1])]
-    known = {key.rpartition(".")[2]: key for key in here}
+    known = order(path[:-1])
     near = difflib.get_close_matches(name.lower(), known, 1, 0.6)
     if near:
-        return f"unknown key {shown(name)}; did you mean `{near[0]}`?", f"Write `{near[0]}:`, or remove the line."
+        return f"unknown key {shown(name)}", f"Did you mean `{near[0]}`?"
     elsewhere = [key for key in fields() if key.rpartition(".")[2] == name]
     if elsewhere:
         return f"unknown key {shown(name)} here; it belongs at `{elsewhere[0]}`", "Move it there, or remove the line."
     return f"unknown key {shown(name)}", f"{'Known here' if parent else 'Known'}: {', '.join(known)}."
+
+
+def order(path: Path) -> list[str]:
+    """The known keys of a section, in the documented order."""
+    return [key.rpartition(".")[2] for key in fields() if parent_of(key) == shape_of(path)]
 
 
 def parent_of(key: str) -> str:
@@ -127,6 +131,8 @@ def not_a_number(value: object) -> tuple[str, str]:
     meant = value.meaning if isinstance(value, OddNumber) else None
     if meant is not None:
         return f"{shown(value)} is a whole number in a notation that misleads", f"Write {meant} if that is meant."
+    if isinstance(value, str) and value.isdecimal():
+        return f"{shown(value)} in quotes is text, not a whole number", "Write it without quotes."
     digits = "".join(letter for letter in str(value) if letter.isascii() and letter.isdigit())
     cure = f"Write {int(digits)}, without quotes." if isinstance(value, str) and 0 < len(digits) < 10 else ""
     return f"a whole number is expected, not {described(value)}", cure or "Write digits only, without quotes."
@@ -134,8 +140,8 @@ def not_a_number(value: object) -> tuple[str, str]:
 
 def not_a_choice(value: object, choices: tuple[str, ...]) -> tuple[str, str]:
     near = difflib.get_close_matches(str(value).lower(), choices, 1, 0.6)
-    hint = f"; did you mean `{near[0]}`?" if near else ""
-    return f"{described(value)} is not known{hint}", f"Use one of: {', '.join(choices)}."
+    hint = f"Did you mean `{near[0]}`? " if near else ""
+    return f"{described(value)} is not known here", f"{hint}Use one of: {', '.join(choices)}."
 
 
 def described(value: object) -> str:

@@ -58,6 +58,8 @@ def matching(value: object, pattern: str, longest: int, may: str) -> str:
     for letter in word:
         if not re.fullmatch(r"[A-Za-z0-9_.:@/\[\]~+%=-]", letter):
             raise Wrong(f"{shown(word)} contains {named(letter)}", cure)
+    if word != word.lower() and re.fullmatch(pattern, word.lower(), re.ASCII):
+        raise Wrong(f"{shown(word)} has capital letters", f"Write {word.lower()}.")
     if len(word) > longest:
         raise Wrong(f"{shown(word)} is {len(word)} characters long; {longest} is the most", cure)
     raise Wrong(f"{shown(word)} cannot be used here", cure)

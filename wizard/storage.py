@@ -14,7 +14,7 @@ LARGEST = 1024 * 1024
 
 
 def content_of(path: Path) -> bytes:
-    """The bytes of a file. Raises `InputError` for what is no regular file, is larger than `LARGEST` or cannot be read."""
+    """The bytes of a file. Raises `InputError` for what is no file, cannot be read, or is larger than `LARGEST`."""
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

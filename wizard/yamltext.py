@@ -69,9 +69,9 @@ class Node:
 
     @property
     def data(self) -> Any:
-        """The value as plain dicts, lists and scalars; what is empty in the file is left out."""
+        """The value as plain dicts, lists and scalars, None for what is empty."""
         if self.entries is not None:
-            return {key: entry.node.data for key, entry in self.entries.items() if not entry.node.empty}
+            return {key: entry.node.data for key, entry in self.entries.items()}
         if self.items is not None:
             return [item.data for item in self.items]
         return self.value
@@ -83,9 +83,10 @@ class Node:
 
 @dataclass
 class Entry:
-    """One `key: value` of a mapping; `start` is the key's offset, `line` its line."""
+    """One `key: value` of a mapping; `start` is the key's offset, `colon` the one after its `:`."""
 
     start: int
+    colon: int
     line: int
     node: Node
 
@@ -193,9 +194,9 @@ class Reading:
         name = self.node(event, key, depth + 1)
         dotted = f"{key}.{known_as}" if key else str(known_as)
         value = self.node(next(self.events), dotted, depth + 1)
-        if value.empty:
-            value.start = value.end = self.text.find(":", name.end) + 1
-            value.line = line
+        colon = self.text.find(":", name.end) + 1
+        if value.empty and not value.raw:
+            value.start, value.end, value.line = colon, colon, line
         if known_as is None:
             return
         if known_as == "<<" and name.plain:
@@ -206,7 +207,7 @@ class Reading:
                 line, dotted, f"{shown(known_as)} is written twice, first on line {before}", "Keep one of the two."
             )
         else:
-            parent.entries[known_as] = Entry(start, line, value)
+            parent.entries[known_as] = Entry(start, colon, line, value)
             if value.empty:
                 self.complain(line, dotted, "has no value", "Write a value, or remove the line.")
 
@@ -217,7 +218,8 @@ class Reading:
             dotted = f"{key}[{len(node.items)}]"
             item = self.node(inner, dotted, depth + 1)
             if item.empty:
-                item.start = item.end = self.text.rfind("-", 0, item.start + 1) + 1
+                if not item.raw and not node.flow:
+                    item.start = item.end = self.text.rfind("-", 0, item.start + 1) + 1
                 item.line = self.text.count("\n", 0, item.start) + 1
                 self.complain(item.line, dotted, "has no value", "Write a value, or remove the line.")
             node.items.append(item)
