@@ -10,7 +10,7 @@ from wizard.diagnose import likely_cause
 from wizard.engine.confirming import Confirmer
 from wizard.engine.planned import Planned
 from wizard.engine.running import Attempt, Control, LetGo, Runner, attempt_of
-from wizard.errors import HostLostError, HostUnavailable, StepFailed, WaitsForOwner
+from wizard.errors import HostLostError, HostUnavailable, StepFailed, TookTooLong, WaitsForOwner
 from wizard.events import Observer, State, StepFinished, StepStarted
 from wizard.journal import Journal, Standing
 from wizard.model import Do, Nothing
@@ -137,7 +137,7 @@ class Applier:
             return deed()
         except LetGo:
             return Ended(State.RUNNING, "goes on on the host; start the wizard again to look", status=5)
-        except (HostLostError, HostUnavailable) as error:
+        except (HostLostError, HostUnavailable, TookTooLong) as error:
             return Ended(State.UNKNOWN, str(error), status=error.status)
         except StepFailed as error:
             return Ended(State.FAILED, str(error), error.tail, status=error.status)

@@ -63,7 +63,7 @@ class Confirmer:
             for address in addresses:
                 with contextlib.suppress(HostUnavailable, HostLostError):
                     connection = self._hosts.fresh(attempt.host, address, timeout=max(1, min(10, left)))
-                    return connection, connection.peer
+                    return connection, connection.address
             self._let_go.wait(1)
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -156,9 +157,7 @@ class Engine:
                 statuses.append(5)
                 break
             done, status = self._apply_one(step, target, approved or {}, stood, named=bool(names))
-            stood[step.id] = (
-                State.DONE if done.state is State.DONE and stood.get(step.id, State.DONE) is State.DONE else done.state
-            )
+            stood[step.id] = _worse(stood.get(step.id, State.DONE), done.state)
             finished.append(done)
             statuses.append(status)
             if status == 4 or done.state is State.RUNNING:
@@ -202,7 +201,11 @@ class Engine:
         """A guarded change over loopback cannot be confirmed by a connection, only by somebody at the keyboard."""
         guarded = planned.risk is Risk.MAY_CUT_SSH
         accepted = "local-confirm" in self.cluster_file.cluster.hypervisor.accept
-        if guarded and self.hosts.connection(HYPERVISOR).over_loopback and not (self.settings.at_keyboard or accepted):
+        if (
+            guarded
+            and is_loopback(self.hosts.connection(HYPERVISOR).address)
+            and not (self.settings.at_keyboard or accepted)
+        ):
             raise WaitsForOwner(
                 "this change is confirmed by a new connection, and from the hypervisor itself that proves nothing",
                 where=planned.name,
@@ -327,3 +330,12 @@ def _as_wanted(planned: Planned) -> Check:
     verdict = {State.DONE: Verdict.OK, State.UNKNOWN: Verdict.UNKNOWN}.get(planned.state, Verdict.WARN)
     cure = f"homek8s-wizard apply {planned.step.id}" if verdict is Verdict.WARN else ""
     return Check(planned.step.id, planned.step.title, verdict, planned.reason, cure=cure)
+
+
+def _worse(one: State, other: State) -> State:
+    """A step with several targets is done when all are."""
+    return other if one is State.DONE else one
+
+
+def is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback

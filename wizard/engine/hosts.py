@@ -15,6 +15,7 @@ from wizard.model import HYPERVISOR
 from wizard.remote.connection import Connection, connect
 from wizard.remote.destination import resolve
 from wizard.remote.login import Login, Secrets
+from wizard.remote.ssh_config import SshConfig
 
 PATIENCE = 600.0
 """Seconds for which a lost host is tried again: a reboot with a long firmware check fits in."""
@@ -45,7 +46,7 @@ class Hosts:
     def _login(self, host: str) -> Login:
         with self._lock:
             if host not in self._logins:
-                destination = resolve(self.destination(host), self._settings.ssh_config)
+                destination = resolve(self.destination(host), SshConfig(self._settings.ssh_config))
                 self._logins[host] = Login(destination, self._ask, self._accepted_keys, self._secrets, host=host)
             return self._logins[host]
 
@@ -55,7 +56,7 @@ class Hosts:
         if connection is None or not connection.alive:
             connection = self.fresh(host)
             self.adopt(host, connection)
-            self._tell(HostConnected(host, connection.peer))
+            self._tell(HostConnected(host, connection.address))
         return connection
 
     def fresh(self, host: str, address: str | None = None, timeout: float = 20) -> Connection:
@@ -91,7 +92,7 @@ class Hosts:
                     reason = error.what
                 else:
                     self.adopt(host, connection)
-                    self._tell(HostConnected(host, connection.peer))
+                    self._tell(HostConnected(host, connection.address))
                     return connection
             if time.monotonic() > deadline:
                 break

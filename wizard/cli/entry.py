@@ -1,0 +1,129 @@
+"""The commands and their options, and how every way to end becomes an exit status and plain words."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from wizard import __version__
+from wizard.cli import verbs
+from wizard.cli.options import common, connecting, doing
+from wizard.cli.rehearse import rehearse
+from wizard.errors import WizardError
+
+BUG = 70
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="homek8s-wizard")
+@common
+@connecting
+@click.option("--ascii", "ascii_only", is_flag=True, help="Borders of plain characters, for consoles and serial lines.")
+@click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal, to select text.")
+@click.pass_context
+def cli(ctx: click.Context, /, ascii_only: bool, no_mouse: bool, **given: Any) -> None:
+    """From bare NICs to a home Kubernetes cluster on libvirt guests. Without a command: the wizard."""
+    ctx.obj = given
+    if ctx.invoked_subcommand is None:
+        from screens.app import run as open_wizard
+
+        ctx.exit(open_wizard(verbs.file_path(given), verbs.settings(given), ascii_only=ascii_only, mouse=not no_mouse))
+
+
+def _verb(run: Callable[..., int], name: str, summary: str, *decorators: Callable[..., Any]) -> None:
+    """A command whose function answers the exit status; options given before its name count too."""
+
+    @click.pass_context
+    def command(ctx: click.Context, /, **given: Any) -> None:
+        earlier = {key: value for key, value in (ctx.obj or {}).items() if given.get(key) in (None, False, ())}
+        ctx.exit(run({**given, **earlier}))
+
+    for decorate in (*decorators, connecting, common):
+        command = decorate(command)
+    cli.command(name, help=summary)(command)
+
+
+NAMES = click.argument("names", nargs=-1, metavar="[NAME]...")
+JSON = click.option("--json", "as_json", is_flag=True, help="For programs.")
+
+_verb(verbs.plan, "plan", "What would change, as diffs and commands; nothing is touched.", NAMES, JSON)
+_verb(verbs.apply, "apply", "Do it. Without a name: everything.", NAMES, JSON, doing)
+_verb(verbs.status, "status", "Every step and target, from the hosts.", NAMES, JSON)
+_verb(
+    verbs.undo,
+    "undo",
+    "Take back, last step first; guarded where risky.",
+    NAMES,
+    JSON,
+    doing,
+    click.option("--all", "everything", is_flag=True, help="All that was done."),
+)
+_verb(verbs.check, "check", "A read-only health check.", NAMES, JSON)
+_verb(
+    verbs.export,
+    "export",
+    "The runbook: what was really done, or what would be.",
+    click.option("--format", "form", type=click.Choice(["md"]), default="md", show_default=True),
+    click.option("-o", "--output", type=click.Path(path_type=Path), help="A file; default: standard output."),
+)
+cli.add_command(rehearse)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs the command line and answers its exit status; no traceback reaches the terminal."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _ended)
+    try:
+        cli.main(list(arguments), standalone_mode=False, prog_name="homek8s-wizard")
+    except SystemExit as end:
+        return int(end.code or 0)
+    except click.exceptions.Exit as end:
+        return int(end.exit_code)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _say("Ended by you. What was started on a host goes on there; start again to look at it.")
+        return 128 + signal.SIGINT
+    except WizardError as error:
+        _say(str(error))
+        return error.status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except Exception as error:
+        return _bug(error)
+    return 0
+
+
+def _ended(number: int, frame: FrameType | None) -> None:
+    _say("Ended. What was started on a host goes on there; start again to look at it.")
+    raise SystemExit(128 + number)
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _bug(error: Exception) -> int:
+    """Our mistake: a report without values (they could be secrets) goes to a file, its path to the terminal."""
+    import platformdirs
+
+    directory = platformdirs.user_state_path("homek8s-wizard", appauthor=False)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    report = directory / f"report-{os.getpid()}.txt"
+    lines = [f"homek8s-wizard {__version__}, Python {sys.version}", type(error).__name__]
+    lines += [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    report.touch(mode=0o600)
+    report.write_text("\n".join(lines) + "\n")
+    _say(f"This is a mistake of homek8s-wizard ({type(error).__name__}); the hosts keep what was done so far.")
+    _say(f"A report without any of your values is in {report}")
+    return BUG
