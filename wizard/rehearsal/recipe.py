@@ -33,6 +33,9 @@ SERVER_PACKAGES = (
     "bird2",
 )
 
+# What a hypervisor works without, though many have it: installed on a full one, at hand for apt on a bare one.
+USUAL_PACKAGES = ("fio", "genisoimage", "netcat-openbsd")
+
 # They would only slow down a boot, or fail for lack of a console, a disk or the Internet.
 MASKED_UNITS = (
     "apt-daily.timer",
@@ -85,7 +88,7 @@ echo force-confold > /etc/dpkg/dpkg.cfg.d/keep-configuration
 
 DOWNLOAD = f"""\
 apt-get -qq -y install --no-install-recommends --download-only \
-  -o Dir::Cache::archives={ARCHIVE} {" ".join(HYPERVISOR_PACKAGES)}
+  -o Dir::Cache::archives={ARCHIVE} {" ".join((*HYPERVISOR_PACKAGES, *USUAL_PACKAGES))}
 rm -rf {ARCHIVE}/lock {ARCHIVE}/partial
 """
 
@@ -128,7 +131,7 @@ class Recipe:
 
     def command(self, directory: str) -> list[str]:
         """The mmdebstrap command that makes the tree in `directory`, from Debian's own archive."""
-        packages = SERVER_PACKAGES if self.bare else (*SERVER_PACKAGES, *HYPERVISOR_PACKAGES)
+        packages = SERVER_PACKAGES if self.bare else (*SERVER_PACKAGES, *HYPERVISOR_PACKAGES, *USUAL_PACKAGES)
         finish = FINISH + (DOWNLOAD if self.bare else "") + LOCAL_ARCHIVE
         return [
             "mmdebstrap",

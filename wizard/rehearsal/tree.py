@@ -20,6 +20,12 @@ from wizard.rehearsal.runtime import cache
 Say = Callable[[str], None]
 
 
+TIED_TO_US = (
+    *("setpriv", "--pdeathsig", "TERM", "--"),
+    *("unshare", "--mount", "--propagation=private", "--"),
+)
+
+
 def ensure(recipe: Recipe, say: Say) -> Path:
     """The tree for a recipe, building it first (under a minute on a usual machine) when the cache has none."""
     tree = cache() / "trees" / recipe.name
@@ -62,11 +68,11 @@ def _build(recipe: Recipe, tree: Path, lock: int, say: Say) -> None:
 
 
 def _mmdebstrap(command: list[str], lock: int, say: Say) -> None:
-    """Show its steps as it goes. In a mount namespace of its own: killed in the middle, it leaves no mount behind."""
+    """Show its steps as it goes. It ends when we are killed, and its mounts with it."""
     began = time.monotonic()
     last: deque[str] = deque(maxlen=30)
     with subprocess.Popen(
-        ["unshare", "--mount", "--propagation=private", "--", *command],
+        [*TIED_TO_US, *command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
