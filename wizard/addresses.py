@@ -1,4 +1,4 @@
-"""Addresses, networks, MACs and sizes: what makes each one usable (DOMAIN 2.1).
+"""Addresses, networks and MACs: what makes each one usable (DOMAIN 2.1).
 
 Every parser takes text (or the value itself), answers the value, and raises `Wrong` with the cure.
 """
@@ -16,34 +16,15 @@ from ipaddress import (
     ip_interface,
     ip_network,
 )
-from typing import Annotated, Any
-
-from pydantic import PlainValidator, WithJsonSchema
+from typing import Annotated
 
 from wizard.mistakes import Wrong, shown
-from wizard.names import host_name, matching, text
+from wizard.names import checked, host_name, matching, text
 
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface
 
 MAC = r"52:54:00(:[0-9a-f]{2}){3}"
-SIZE = r"[1-9][0-9]{0,6}(MiB|GiB|TiB)"
-MIB = 1024**2
-UNITS = {"TiB": 1024**4, "GiB": 1024**3, "MiB": MIB}
-
-
-class Size(int):
-    """Bytes, a whole number of MiB; prints as the owner writes it ("8GiB")."""
-
-    def __str__(self) -> str:
-        unit, factor = next((unit, factor) for unit, factor in UNITS.items() if self % factor == 0 or unit == "MiB")
-        return f"{self // factor}{unit}"
-
-    __repr__ = __str__
-
-    @property
-    def mib(self) -> int:
-        return self // MIB
 
 
 def octal(word: str) -> bool:
@@ -252,53 +233,12 @@ def mac(value: object) -> str:
     return matching(word.lower(), MAC, 17, "six pairs of hexadecimal digits joined by `:`, such as 52:54:00:a0:00:10")
 
 
-def size(value: object) -> Size:
-    """Bytes from a number and a binary unit."""
-    if isinstance(value, Size):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        raise Wrong(f"{shown(value)} has no unit", f"Write {value}MiB or {value}GiB.")
-    word = text(value)
-    match = re.fullmatch(r"([1-9][0-9]{0,6})(MiB|GiB|TiB)", word, re.ASCII)
-    if match:
-        return Size(int(match[1]) * UNITS[match[2]])
-    loose = re.fullmatch(r"([1-9][0-9]{0,6}) ?([MGTmgt])i?[Bb]?", word, re.ASCII)
-    cure = (
-        f"Write {loose[1]}{loose[2].upper()}iB." if loose else "Write a whole number and MiB, GiB or TiB, such as 8GiB."
-    )
-    raise Wrong(f"{shown(word)} is no size", cure)
-
-
-def within(low: Size, high: Size) -> Any:
-    """A size between two others, both included."""
-
-    def parse(value: object) -> Size:
-        found = size(value)
-        if not low <= found <= high:
-            raise Wrong(f"{found} is out of range", f"Use {low} to {high}.")
-        return found
-
-    return parse
-
-
-def kind(parse: Any, **schema: Any) -> tuple[Any, ...]:
-    return PlainValidator(parse), WithJsonSchema({"type": "string", **schema})
-
-
-def mib(count: int) -> Size:
-    return Size(count * MIB)
-
-
-def gib(count: int) -> Size:
-    return Size(count * UNITS["GiB"])
-
-
-AnyAddress = Annotated[Address, *kind(address)]
-Gateway = Annotated[Address, *kind(gateway)]
-HostInterface = Annotated[Interface, *kind(host_interface)]
-IsolatedCidr = Annotated[IPv4Network, *kind(isolated_cidr)]
-PodCidr = Annotated[IPv4Network, *kind(pod_cidr)]
-ServiceCidr = Annotated[IPv4Network, *kind(service_cidr)]
-Source = Annotated[str, *kind(source)]
-Endpoint = Annotated[str, *kind(endpoint)]
-Mac = Annotated[str, *kind(mac)]
+AnyAddress = Annotated[Address, *checked(address)]
+Gateway = Annotated[Address, *checked(gateway)]
+HostInterface = Annotated[Interface, *checked(host_interface)]
+IsolatedCidr = Annotated[IPv4Network, *checked(isolated_cidr)]
+PodCidr = Annotated[IPv4Network, *checked(pod_cidr)]
+ServiceCidr = Annotated[IPv4Network, *checked(service_cidr)]
+Source = Annotated[str, *checked(source)]
+Endpoint = Annotated[str, *checked(endpoint)]
+Mac = Annotated[str, *checked(mac)]

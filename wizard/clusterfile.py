@@ -38,6 +38,7 @@ class ClusterFile:
         self.path = path
         self._text = text
         self._on_disk = on_disk
+        self._data: Any = None
         self._cluster: Cluster | None = None
 
     @property
@@ -52,8 +53,10 @@ class ClusterFile:
 
     def data(self) -> Any:
         """What the text says now as plain dicts, lists and scalars, right or wrong."""
-        document = read(self._text)
-        return document.root.data if document.root else {}
+        if self._data is None:
+            root = read(self._text).root
+            self._data = root.data if root else {}
+        return copy.deepcopy(self._data)
 
     def set(self, key: str, value: object) -> None:
         """Puts a value at a key, or with None removes it; sections and the next item of a list are made as needed.
@@ -63,7 +66,7 @@ class ClusterFile:
         """
         fields()[pattern(key)]
         self._text = change(self._text, path_of(key), value, order)
-        self._cluster = None
+        self._data = self._cluster = None
 
     def save(self) -> None:
         """Writes the file atomically. Raises `InputError` for what would not load again, `WaitsForOwner` when somebody
@@ -124,7 +127,7 @@ def check_field(key: str, text: str, draft: ClusterFile, typed: Mapping[str, str
 
     `typed` is what stands in the form's other fields, by key. Nothing is changed.
     """
-    data = copy.deepcopy(draft.data())
+    data = draft.data()
     for each, said in {**(typed or {}), key: text}.items():
         put(data, path_of(each), plain_value(each, said))
     judged = judge(data)

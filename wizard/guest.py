@@ -7,15 +7,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from wizard.addresses import Gateway, HostInterface, Mac, Size, address_v4, gib, kind, mib, within
-from wizard.names import GuestName, Image, Sha256, SshDestination
+from wizard.addresses import Gateway, HostInterface, Mac, address_v4
+from wizard.names import GuestName, Image, Sha256, SshDestination, checked
 from wizard.sections import Part
+from wizard.sizes import Size, gib, mib, within
 
 Role = Literal["control-plane", "worker"]
 Vcpus = Annotated[int, Field(strict=True, ge=1, le=512)]
-IsolatedAddress = Annotated[IPv4Address, *kind(address_v4)]
-Memory = Annotated[Size, *kind(within(mib(256), gib(16384)))]
-Disk = Annotated[Size, *kind(within(gib(2), gib(65536)))]
+IsolatedAddress = Annotated[IPv4Address, *checked(address_v4)]
+Memory = Annotated[Size, *checked(within(mib(256), gib(16384)))]
+Disk = Annotated[Size, *checked(within(gib(2), gib(65536)))]
 
 
 class Create(Part):

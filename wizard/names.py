@@ -56,7 +56,7 @@ def matching(value: object, pattern: str, longest: int, may: str) -> str:
     if "../" in word or word == "..":
         raise Wrong(f"{shown(word)} climbs out of its directory with `..`", cure)
     for letter in word:
-        if not re.fullmatch(r"[A-Za-z0-9_.:@/\[\]~+%=-]", letter):
+        if not re.fullmatch(r"[A-Za-z0-9_.:@/\[\]~+%=-]", letter) or (letter == "/" and letter not in pattern):
             raise Wrong(f"{shown(word)} contains {named(letter)}", cure)
     if word != word.lower() and re.fullmatch(pattern, word.lower(), re.ASCII):
         raise Wrong(f"{shown(word)} has capital letters", f"Write {word.lower()}.")
@@ -129,6 +129,9 @@ def ssh_destination(value: object) -> str:
         raise Wrong(f"{shown(word)} contains a space", "Write USER@HOST alone; options belong in ~/.ssh/config.")
     host = rf"({HOST}|[0-9A-Fa-f:]{{2,39}})"
     shape = rf"(ssh://({USER}@)?({HOST}|\[[0-9A-Fa-f:]{{2,39}}\])(:[0-9]{{1,5}})?|({USER}@)?{host})"
+    port = re.search(r":([0-9]{1,5})$", word) if word.startswith("ssh://") else None
+    if port and not 1 <= int(port[1]) <= 65535:
+        raise Wrong(f"{port[1]} is no port", "Use 1 to 65535.")
     return matching(word, shape, 300, "USER@HOST, HOST, or ssh://USER@HOST:PORT")
 
 

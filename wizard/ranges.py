@@ -77,11 +77,12 @@ def lone_addresses(values: Values) -> list[tuple[str, Address]]:
 
 def lone_addresses_outside(values: Values) -> Iterator[Contradiction]:
     """A router, name server or machine inside a chosen range could no longer be reached."""
+    lan = [found.network for _, found in interfaces(values)]
     for key, found in lone_addresses(values):
         for where, network in chosen(values):
-            if isinstance(found, IPv4Address) and found in network:
-                message = f"{found} lies inside {network} of {CHOSEN[where]} (`{where}`)"
-                yield Contradiction((key, where), message, "Use a range for it that no machine on the LAN is in.")
+            if found in network and not any(found in each for each in lan):
+                message = f"{network} contains {found} (`{key}`)"
+                yield Contradiction((where, key), message, "Use a private range that is not in use.")
 
 
 def machines(values: Values) -> Iterator[tuple[str, str, Address]]:

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from ipaddress import IPv4Interface, IPv4Network
 
 from wizard import ranges
-from wizard.addresses import Address, Interface, Size, gib, literal_host
+from wizard.addresses import Address, Interface, literal_host
 from wizard.mistakes import Contradiction, shown
 from wizard.names import LABEL
+from wizard.sizes import Size, gib
 from wizard.values import Values
 
 NODE_MEMORY, NODE_DISK, CONTROL_PLANE_VCPUS = gib(2), gib(20), 2

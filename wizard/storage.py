@@ -16,10 +16,7 @@ LARGEST = 1024 * 1024
 def content_of(path: Path) -> bytes:
     """The bytes of a file. Raises `InputError` for what is no file, cannot be read, or is larger than `LARGEST`."""
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise refused(path, "is not a file", "Name a cluster.yaml with -c FILE.")
-            content = file.read(LARGEST + 1)
+        content = first_bytes(path, LARGEST + 1)
     except FileNotFoundError:
         cure = "Start the wizard without it, copy examples/aki.yaml, or name another with -c FILE."
         raise refused(path, "there is no such file", cure) from None
@@ -27,9 +24,23 @@ def content_of(path: Path) -> bytes:
         raise refused(path, f"cannot be read: {error.strerror}", "Check its permissions.") from None
     except ValueError:
         raise refused(path, "is no name for a file", "Name a cluster.yaml with -c FILE.") from None
+    if content is None:
+        raise refused(path, "is not a file", "Name a cluster.yaml with -c FILE.")
     if len(content) > LARGEST:
         raise refused(path, "is larger than 1 MiB", "A cluster.yaml has a few KiB; is this the right file?")
     return content
+
+
+def first_bytes(path: Path, most: int) -> bytes | None:
+    """None for what is no regular file; a FIFO is not waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(most)
+    finally:
+        os.close(descriptor)
 
 
 def decoded(content: bytes, file: str) -> str:
