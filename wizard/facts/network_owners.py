@@ -54,11 +54,16 @@ def parse_owners(output: Output) -> Owners:
         found.setdefault(program, []).append(words)
     devices = [words[0].split(":", 1) for words in found.get("nm", [])]
     return Owners(
-        network_manager={device: state for device, state in devices if state not in ("unmanaged", "unavailable")},
+        network_manager={device: state for device, state in devices if not _left_alone(state)},
         ifupdown=tuple(dict.fromkeys(name.removeprefix("/") for (name,) in found.get("ifupdown", []) if name != "lo")),
         netplan=tuple(path for (path,) in found.get("netplan", [])),
         daemons=tuple(unit.partition(".")[0].partition("@")[0] for (unit,) in found.get("daemon", [])),
     )
+
+
+def _left_alone(state: str) -> bool:
+    """What NetworkManager does not manage, or only watches ("connected (externally)": a bridge of somebody else's)."""
+    return state == "unmanaged" or "externally" in state
 
 
 OWNERS: Fact[Owners] = Fact(
@@ -68,7 +73,8 @@ OWNERS: Fact[Owners] = Fact(
 fi
 if command -v ifup >/dev/null; then
   cat /etc/network/interfaces /etc/network/interfaces.d/* 2>/dev/null | tr '\\t' ' ' |
-    sed -nE 's/^ *iface +([^ ]+).*/\\1/p; s/^ *(auto|allow-[a-z]+) +//p' | tr -s ' ' '\\n' | sed '/^$/d; s/^/ifupdown\\t/'
+    sed -nE 's/^ *iface +([^ ]+).*/\\1/p; s/^ *(auto|allow-[a-z]+) +//p' | tr -s ' ' '\\n' |
+    sed '/^$/d; s/^/ifupdown\\t/'
 fi
 ls /etc/netplan/*.yaml /run/netplan/*.yaml /run/systemd/network/*-netplan-* 2>/dev/null | sed 's/^/netplan\\t/'
 systemctl list-units --plain --no-legend --state=active {" ".join(f"'{name}*.service'" for name in DAEMONS)} |
