@@ -57,7 +57,7 @@ start() {
   cat /proc/sys/kernel/random/boot_id >"$job/boot"
   cat >"$job/run" <<RUN
 cd $job
-{ sh script $id </dev/null; echo \$? >exit; } 2>&1 | { head -c 67108864 >>log; cat >/dev/null; }
+{ sh $job/script $id </dev/null; echo \$? >exit; } 2>&1 | { head -c 67108864 >>log; cat >/dev/null; }
 exit "\$(cat exit)"
 RUN
   cat >"$job/end" <<END

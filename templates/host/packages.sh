@@ -49,7 +49,9 @@ packages_install() { # PACKAGE…: without what they merely recommend; fails rat
     left=$(packages_in config-files $coming | tr '\n' ' ')
     fresh=$coming
     for package in $left; do fresh=$(echo "$fresh " | sed "s/ ${package%%:*} / /"); done
-    on_undo "packages_purge$fresh"
+    mkdir -p "$home/backup/$attempt"
+    [ -e "$home/backup/$attempt/in-etc" ] || find /etc ! -type d | sort >"$home/backup/$attempt/in-etc"
+    on_undo "packages_purge $attempt$fresh"
     on_undo "packages_remove$coming"
   fi
   packages_apt install --no-install-recommends --no-remove "$@"
@@ -70,8 +72,15 @@ packages_remove() { # PACKAGE…: those that nothing outside this list depends o
   [ -z "$going" ] || packages_apt remove $going
 }
 
-packages_purge() { # PACKAGE…: the settings of those that are removed
+packages_purge() { # ATTEMPT PACKAGE…: the settings of those that are removed, except what was there before that attempt
+  before=$home/backup/$1; shift
   settings=$(packages_in config-files "$@")
-  # shellcheck disable=SC2086 # names of packages
-  [ -z "$settings" ] || packages_apt purge $settings
+  [ -n "$settings" ] || return 0
+  # shellcheck disable=SC2016,SC2086 # dpkg-query's own fields, names of packages
+  dpkg-query -W -f='${Conffiles}\n' $settings | sed -n 's/^ \([^ ]*\) .*/\1/p' | sort |
+    comm -12 - "$before/in-etc" | while read -r file; do [ ! -e "$file" ] || echo "$file"; done >"$before/stays"
+  tar -cPf "$before/stays.tar" -T "$before/stays"
+  # shellcheck disable=SC2086
+  packages_apt purge $settings
+  tar -xPpf "$before/stays.tar"
 }
