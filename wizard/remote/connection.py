@@ -92,8 +92,8 @@ class Connection:
     ) -> Answer:
         """Run a POSIX sh script and wait for it: as root, in /, LC_ALL=C, umask 022, a PATH with sbin.
 
-        At most `keep` bytes of stdout and 64 KiB of stderr are kept, the first of each. After `limit` seconds (from when
-        it starts, what sudo asks apart) raises `TookTooLong`; the script then goes on until it notices that nobody
+        At most `keep` bytes of stdout and 64 KiB of stderr are kept, the first of each. After `limit` seconds (from its
+        start, what sudo asks apart) raises `TookTooLong`; the script then goes on until it notices that nobody
         reads. Raises `HostLostError` when the link breaks, `HostUnavailable` without root.
         """
         out, err = _Kept(keep), _Kept(64 * 1024)

@@ -1,6 +1,6 @@
 """Where a login goes: what the owner types after `ssh`, resolved through an OpenSSH configuration.
 
-Understood: `host`, `user@host`, `user@2001:db8::1`, `[::1]`, `[host]:port`, `ssh://user@[fe80::1%25eth0]:2222`, aliases.
+Understood: `host`, `user@host`, `user@2001:db8::1`, `[::1]`, `[host]:port`, `ssh://user@[fe80::1%25eth0]:22`, aliases.
 Honoured from the configuration: HostName, User, Port, IdentityFile, IdentitiesOnly, IdentityAgent none, AddressFamily,
 ProxyJump (chains), UserKnownHostsFile, GlobalKnownHostsFile, HostKeyAlias, Host, Match (not exec), Include.
 Not honoured: ProxyCommand (refused, as the connection would go elsewhere), Match exec (refused), StrictHostKeyChecking

@@ -46,8 +46,8 @@ def keep_watch(sock: socket.socket) -> None:
 
 
 class _PromptSocket(socket.socket):
-    """Acknowledges at once: sshd leaves Nagle's algorithm on for commands, so its second small packet in a row waits for
-    our acknowledgement, which the kernel holds back for up to 40 ms."""
+    """Acknowledges at once: sshd leaves Nagle's algorithm on for commands, so its second small packet in a row waits
+    for our acknowledgement, which the kernel holds back for up to 40 ms."""
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         data = super().recv(size, flags)

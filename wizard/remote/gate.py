@@ -1,8 +1,8 @@
 """How a script gets to run on a host: through the account's login shell, through sudo where needed, into a clean `sh`.
 
 Nothing is sent before the `sh` behind the gate has said READY on both streams; what login shells and sudo print until
-then is dropped. A password is sent only after sudo's prompt, which carries a nonce, was seen: on a host that asks for none
-(NOPASSWD) a password sent at once would become input of the command (RELIABILITY 3.5).
+then is dropped. A password is sent only after sudo's prompt, which carries a nonce, was seen: on a host that asks for
+none (NOPASSWD) a password sent at once would become input of the command (RELIABILITY 3.5).
 """
 
 from __future__ import annotations

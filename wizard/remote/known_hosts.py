@@ -1,7 +1,7 @@
-"""Which host keys are trusted: the owner's known_hosts files, only read, and one of ours, for keys the owner accepted here.
+"""Which host keys are trusted: the owner's known_hosts files, only read, and one of ours, for keys accepted here.
 
-Read are hashed names, wildcards and negation, `[host]:port`, `@revoked`; `@cert-authority` lines are recognised and left
-out, as host certificates are not asked for. What cannot be read is skipped, as ssh does. Source: sshd(8), SSH_KNOWN_HOSTS.
+Read are hashed names, wildcards and negation, `[host]:port`, `@revoked`; `@cert-authority` lines are left out, as host
+certificates are not asked for. What cannot be read is skipped, as ssh does. Source: sshd(8), SSH_KNOWN_HOSTS.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A login: where to, how to ask the owner, and the secrets that were given, in memory, so that reconnecting asks nothing."""
+"""A login: where to, how to ask the owner, and what was answered, in memory, so that reconnecting asks nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TRIES = 3
 
 
 class Secrets:
-    """What the owner has told so far, shared by the logins of one run: a key's passphrase is asked once for all hosts."""
+    """What the owner has told so far. Shared by the logins of a run: a key's passphrase is asked once for all hosts."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[SecretKind, str], Secret] = {}

@@ -1,4 +1,4 @@
-"""All facts of a host in one round trip: one script runs every command, four at a time, and frames what each printed."""
+"""All facts of a host in one round trip: one script runs every command, four at a time, and frames what it printed."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class _Frame:
 
 
 def observe(connection: Connection, facts: Sequence[AnyFact[Any]]) -> dict[str, Seen]:
-    """What the host says now, by fact id; every fact has an entry. Raises `HostLostError` and `HostUnavailable` only."""
+    """What the host says now, by fact id, for every fact. Raises `HostLostError` and `HostUnavailable` alone."""
     commands = [fact for fact in facts if isinstance(fact, Fact)]
     through_libvirt = [fact for fact in facts if isinstance(fact, LibvirtFact)]
     reading = _Reading(connection, through_libvirt) if through_libvirt else None
@@ -116,7 +116,10 @@ def _longest(facts: Sequence[Fact[Any]]) -> float:
 
 
 def facts_script(facts: Sequence[Fact[Any]], nonce: str) -> str:
-    """The sh script that runs all commands and prints a frame for each: `NONCE place rc whole OUT ERR`, then the bytes."""
+    """The sh script that runs all commands and prints a frame for each.
+
+    A frame is a line, `NONCE place rc whole|big OUT ERR` (the lengths in bytes), and then those bytes.
+    """
     lanes = []
     for lane in range(_LANES):
         calls = [

@@ -1,8 +1,8 @@
 """OpenSSH client configuration as paramiko understands it, with `Include`, and mistakes named by file and line.
 
 Beyond paramiko: `Include` (globs, relative to ~/.ssh) and comments behind a value. Not honoured: `Match exec` and
-`ProxyCommand` (nothing local is executed), and a `Host` block in a file that is itself included from inside a `Host` block
-applies on its own terms only. Sources: ssh_config(5), paramiko.config.
+`ProxyCommand` (nothing local is executed); a `Host` block in a file that is included from inside another `Host` block
+applies on its own terms alone. Sources: ssh_config(5), paramiko.config.
 """
 
 from __future__ import annotations
