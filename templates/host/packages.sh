@@ -57,9 +57,11 @@ packages_install() { # PACKAGE…: without what they merely recommend; fails rat
   packages_apt install --no-install-recommends --no-remove "$@"
 }
 
-packages_remove() { # PACKAGE…: those that nothing outside this list depends on; their settings stay
+packages_remove() { # PACKAGE…: those that nothing outside this list depends on, nor the system itself; their settings stay
   packages_free
-  going=$(packages_in installed "$@")
+  # shellcheck disable=SC2016 # dpkg-query's own fields
+  going=$(dpkg-query -W -f='${db:Status-Status}${Essential}${Protected}${Important} ${binary:Package}\n' "$@" 2>/dev/null |
+    sed -nE 's/^installed(no)* //p')
   while [ -n "$going" ]; do
     # shellcheck disable=SC2086 # names of packages
     needed=$(dpkg --no-act --remove $going 2>&1 | sed -n 's/^dpkg: error processing package \(.*\) (--remove):$/\1/p')

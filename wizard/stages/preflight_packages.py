@@ -12,6 +12,8 @@ from wizard.model import HYPERVISOR, Blocked, Context, Do, Finding, Nothing, Par
 from wizard.template import text
 
 DAY = 24 * 3600
+LIMIT = 2700
+"""Seconds: 15 minutes for another installation to end, the rest to fetch some 100 MB over a slow line."""
 DROP_INS = {daemon: f"/etc/systemd/system/{daemon}.service.d/05-homek8s.conf" for daemon in ("libvirtd", "virtqemud")}
 DROP_IN = files("libvirt-drop-in", *DROP_INS.values())
 
@@ -43,7 +45,9 @@ def plan(ctx: Context, target: str) -> Plan:
         ANSWERS,
     )
     return Do(
-        _why(missing, starting, packages), (Part(HYPERVISOR, "libvirt and QEMU", actions),), tuple(_notes(missing))
+        _why(missing, starting, packages),
+        (Part(HYPERVISOR, "libvirt and QEMU", actions, limit=LIMIT),),
+        tuple(_notes(missing)),
     )
 
 
