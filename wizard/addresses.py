@@ -214,7 +214,8 @@ def not_an_address(word: str, example: str, error: ValueError | None = None) -> 
             f"{shown(word)} has a number with a leading zero, which some programs read as octal",
             "Write it without leading zeros.",
         )
-    if "/" in word and re.fullmatch(r"[0-9.]+/[0-9]+", word) and "netmask" in str(error or "").lower():
+    prefix = re.fullmatch(r"[0-9.]+/([0-9]+)", word)
+    if prefix and int(prefix[1]) > 32:
         return Wrong(f"{shown(word)} has an impossible prefix length", f"Write it like {example}.")
     return Wrong(
         f"{shown(word)} is no IP address" + (" with prefix length" if "/" in example else ""),

@@ -18,6 +18,7 @@ INTERFACE = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}"
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 LIBVIRT = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,49}"
 HOST = r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})"
+IPV6 = r"[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{1,40}"
 USER = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}"
 VERSION = r"1\.(?P<minor>0|[1-9][0-9]{0,2})(\.(0|[1-9][0-9]{0,2}))?"
 SHA256 = r"[0-9a-f]{64}"
@@ -127,12 +128,12 @@ def ssh_destination(value: object) -> str:
         )
     if " " in word:
         raise Wrong(f"{shown(word)} contains a space", "Write USER@HOST alone; options belong in ~/.ssh/config.")
-    host = rf"({HOST}|[0-9A-Fa-f:]{{2,39}})"
-    shape = rf"(ssh://({USER}@)?({HOST}|\[[0-9A-Fa-f:]{{2,39}}\])(:[0-9]{{1,5}})?|({USER}@)?{host})"
+    typed = rf"({USER}@)?({HOST}|{IPV6}(%{INTERFACE})?)"
+    uri = rf"ssh://({USER}@)?({HOST}|\[{IPV6}(%25{INTERFACE})?\])(:[0-9]{{1,5}})?"
     port = re.search(r":([0-9]{1,5})$", word) if word.startswith("ssh://") else None
     if port and not 1 <= int(port[1]) <= 65535:
         raise Wrong(f"{port[1]} is no port", "Use 1 to 65535.")
-    return matching(word, shape, 300, "USER@HOST, HOST, or ssh://USER@HOST:PORT")
+    return matching(word, f"{typed}|{uri}", 300, "USER@HOST, HOST, or ssh://USER@HOST:PORT")
 
 
 def version(value: object) -> str:

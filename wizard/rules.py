@@ -97,9 +97,10 @@ def networks_differ(values: Values) -> Iterator[Contradiction]:
 
 
 def nothing_twice(values: Values) -> Iterator[Contradiction]:
-    """Names of guests, their SSH destinations and MACs; and what stands in a list."""
-    patterns = ("bridge.addresses[]", "bridge.nameservers[]", "hypervisor.accept[]", "guests[].name", "guests[].ssh")
+    """Names of guests, their SSH destinations and MACs; and what stands in a list. (Addresses: `machines_apart`.)"""
+    patterns = ("bridge.addresses[]", "bridge.nameservers[]", "hypervisor.accept[]", "guests[].name")
     groups = [values.every(pattern, object) for pattern in patterns]
+    groups.append([(key, ssh) for key, ssh in values.every("guests[].ssh", str) if literal_host(ssh) is None])
     groups.append([*values.every("guests[].create.mac", str), *values.every("guests[].create.isolated_mac", str)])
     for group in groups:
         first: dict[str, str] = {}
@@ -173,17 +174,17 @@ def images_checked(values: Values) -> Iterator[Contradiction]:
 
 
 def kubernetes_has_nodes(values: Values) -> Iterator[Contradiction]:
-    roles = values.every("guests[].role", object)
-    if not values.has("kubernetes") or not roles:
+    guests, roles = values.every("guests[]", object), values.every("guests[].role", object)
+    if not values.has("kubernetes") or not guests:
         return
-    if all(role == "worker" for _, role in roles):
+    if len(roles) == len(guests) and all(role == "worker" for _, role in roles):
         yield Contradiction(
             ("guests", *(key for key, _ in roles)), "no guest is a control plane", "Make one of them one."
         )
     pods = values.get("kubernetes.pod_cidr", IPv4Network)
-    needed = 24 - math.ceil(math.log2(len(roles)))
+    needed = 24 - math.ceil(math.log2(len(guests)))
     if pods is not None and pods.prefixlen > needed:
-        message = f"{pods} is too small for {len(roles)} nodes, each of which takes a /24 of it"
+        message = f"{pods} is too small for {len(guests)} nodes, each of which takes a /24 of it"
         yield Contradiction(("kubernetes.pod_cidr", "guests"), message, f"Use a range of /{needed} or larger.")
 
 

@@ -168,7 +168,7 @@ keys = st.sampled_from([key.replace("[]", f"[{index}]") for key in fields() for 
 texts = st.sampled_from([TEXT, *(path.read_text() for path in EXAMPLES)])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(texts, st.lists(st.tuples(keys, values), min_size=1, max_size=3))
 def test_any_value_at_any_key_reads_back(text: str, changes: list[tuple[str, object]]) -> None:
     for key, value in changes:
