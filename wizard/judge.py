@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from wizard.cluster import Cluster
 from wizard.fields import TYPED, Field, fields, partial, pattern
-from wizard.mistakes import Contradictions, NotText, Wrong, escaped, shown
+from wizard.mistakes import Contradictions, NotText, Wrong, printable, shown
 from wizard.rules import contradictions
 from wizard.yamltext import OddNumber
 
@@ -171,10 +171,6 @@ def dotted(path: Path) -> str:
     """("guests", 1, "name") → "guests[1].name"; what hides or moves text in a key is escaped."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{printable(step)}" for step in path)
     return "".join(steps).removeprefix(".")
-
-
-def printable(key: str) -> str:
-    return "".join(letter if letter.isprintable() else escaped(letter) for letter in key[:60])
 
 
 def path_of(key: str) -> Path:

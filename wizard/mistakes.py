@@ -61,7 +61,12 @@ def shown(value: object) -> str:
     """A value as a message may repeat it: in backticks, short, with nothing that moves or hides text on a terminal."""
     text = str(value)
     cut = text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
-    return "`" + "".join(letter if letter.isprintable() and letter != "`" else escaped(letter) for letter in cut) + "`"
+    return "`" + printable(cut).replace("`", escaped("`")) + "`"
+
+
+def printable(text: str) -> str:
+    """Text with what hides, moves or breaks it escaped, cut to what a key may need."""
+    return "".join(letter if letter.isprintable() else escaped(letter) for letter in text[:SHOWN])
 
 
 def escaped(letter: str) -> str:

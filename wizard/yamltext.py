@@ -13,9 +13,9 @@ from typing import Any
 
 from ruamel.yaml import YAML, events
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.reader import ReaderError
 
-from wizard.mistakes import named, shown
+from wizard.mistakes import printable, shown
+from wizard.yamlerrors import Mistake, syntax_mistake
 
 DEPTH = 12
 """Levels of nesting that are read; cluster.yaml itself has five."""
@@ -91,16 +91,6 @@ class Entry:
     node: Node
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """What is wrong at a line; `key` is dotted, empty where it is about the text as a whole."""
-
-    line: int
-    key: str
-    message: str
-    cure: str
-
-
 @dataclass
 class Document:
     """A text that was read: `root` is None when nothing could be made of it."""
@@ -173,7 +163,9 @@ class Reading:
         if isinstance(event, events.AliasEvent):
             self.complain(line, key, "an alias (`*`) stands here", "Write the value out.")
         elif event.anchor:
-            self.complain(line, key, f"an anchor (`&{event.anchor}`) stands here", "Remove it, and write values out.")
+            self.complain(
+                line, key, f"an anchor ({shown('&' + event.anchor)}) stands here", "Remove it, and write values out."
+            )
         tag = getattr(event, "tag", None)
         if tag is not None:
             self.complain(line, key, f"the tag {shown(tag)} stands here", "Remove it; the kind of a value is known.")
@@ -192,7 +184,7 @@ class Reading:
         if known_as is None:
             self.complain(line, key, "a key must be a single word", "See examples/aki.yaml.")
         name = self.node(event, key, depth + 1)
-        dotted = f"{key}.{known_as}" if key else str(known_as)
+        dotted = f"{key}.{printable(str(known_as))}".removeprefix(".")
         value = self.node(next(self.events), dotted, depth + 1)
         colon = self.text.find(":", name.end) + 1
         if value.empty and not value.raw:
@@ -256,44 +248,3 @@ def core(raw: str) -> Any:
     if INTEGER.fullmatch(raw):
         return int(raw)
     return OddNumber(raw) if ODD_INTEGER.fullmatch(raw) or DECIMAL.fullmatch(raw) else raw
-
-
-SYNTAX = (
-    (r"character '\\t'", "a tab stands where only spaces may", "Indent with spaces."),
-    (
-        r"cannot start any token",
-        "a character that means something else in YAML stands here",
-        "Put the value in quotes.",
-    ),
-    (
-        r"mapping values are not allowed",
-        "a `:` stands where no key can be",
-        "Check the indentation, or put the value in quotes.",
-    ),
-    (r"could not find expected ':'", "a key without `:`", "Write it as `key: value`."),
-    (r"while scanning a quoted", "a quote is not closed", "Close it, or double a quote that is part of the text."),
-    (r"while parsing a flow", "a `[` or `{` is not closed, or a comma is missing", "Close it with `]` or `}`."),
-    (r"expected <block end>", "the indentation does not fit the lines above", "Indent all keys of a section alike."),
-    (r"directive|<document start>", "a line that begins with `%` stands here", "Remove it."),
-)
-"""What ruamel says, in the owner's words: (pattern of problem or context, message, cure)."""
-
-
-def syntax_mistake(error: YAMLError, text: str) -> Mistake:
-    if isinstance(error, ReaderError):
-        at = text.find(character) if isinstance(character := error.character, str) else text.find(chr(character))
-        line = text.count("\n", 0, max(at, 0)) + 1
-        return Mistake(line, "", f"contains {named(text[at])}, which YAML does not allow", "Remove it.")
-    said = f"{getattr(error, 'context', '')} {getattr(error, 'problem', '')}"
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    for pattern, message, cure in SYNTAX:
-        if re.search(pattern, said):
-            begins = "not closed" in message and getattr(error, "context_mark", None)
-            return placed(begins or mark, message, cure)
-    return placed(mark, f"cannot be read as YAML: {said.strip()}", "Correct the line.")
-
-
-def placed(mark: Any, message: str, cure: str) -> Mistake:
-    if mark is None:
-        return Mistake(0, "", message, cure)
-    return Mistake(mark.line + 1, "", f"column {mark.column + 1}: {message}", cure)

@@ -74,13 +74,10 @@ def test_no_field_takes_a_hostile_character(key: str, data: st.DataObject) -> No
 
 
 @pytest.mark.parametrize("key", TEXTS)
-@pytest.mark.parametrize(
-    "text", ["-rf", "--help", "../etc/passwd", "a/../../b", "..", "{{ 7*7 }}", "%n", " a", "a ", "a\tb", "ａ"]
-)
-def test_no_field_takes_an_option_a_way_out_or_a_template(key: str, text: str) -> None:
-    if key == "firewall.ufw.allow[].comment" and text in ("..", "ａ"):
-        return
-    assert not accepts(fields()[key], text)
+def test_no_field_takes_an_option_a_way_out_or_a_template(key: str) -> None:
+    harmless = ["..", "ａ"] if key.endswith("comment") else []
+    texts = ["-rf", "--help", "../etc/passwd", "a/../../b", "..", "{{ 7*7 }}", "%n", " a", "a ", "a\tb", "ａ"]
+    assert [text for text in texts if accepts(fields()[key], text)] == harmless
 
 
 @pytest.mark.parametrize("key", sorted(FREE))
