@@ -121,6 +121,11 @@ class NetworkFiles:
         file = self.get(path)
         return file.content if file else None
 
+    def config(self, path: str) -> Config | None:
+        """One file as it reads by itself, whether or not it counts."""
+        file = self.get(path)
+        return Config(file, settings(file.content)) if file else None
+
     @cached_property
     def configs(self) -> tuple[Config, ...]:
         """The files that count, by name: neither overridden by an earlier directory nor masked (empty)."""

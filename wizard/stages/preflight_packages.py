@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wizard.actions import Action, Install, OnUndo, Run, Wait, WriteFile
+from wizard.actions import Action, Install, OnUndo, Run, TakeBack, Wait, WriteFile
 from wizard.facts.files import files
+from wizard.facts.libvirt import DOMAINS, NETWORKS
 from wizard.facts.packages import HYPERVISOR_PACKAGES, PACKAGES, PROGRAMS, Packages
 from wizard.facts.units import LIBVIRT_UNITS, Unit, Units
-from wizard.model import HYPERVISOR, Blocked, Context, Do, Finding, Nothing, Part, Plan
+from wizard.model import HYPERVISOR, Blocked, Context, Do, Finding, Nothing, Part, Plan, Refused
 from wizard.template import text
 
 DAY = 24 * 3600
@@ -16,6 +17,9 @@ LIMIT = 2700
 """Seconds: 15 minutes for another installation to end, the rest to fetch some 100 MB over a slow line."""
 DROP_INS = {daemon: f"/etc/systemd/system/{daemon}.service.d/05-homek8s.conf" for daemon in ("libvirtd", "virtqemud")}
 DROP_IN = files("libvirt-drop-in", *DROP_INS.values())
+
+IN_USE = (DOMAINS, NETWORKS)
+"""What would be lost with libvirt."""
 
 RELOAD = Run(("systemctl", "daemon-reload"))
 FINISH = Run(("dpkg", "--configure", "-a"), words="finish the installation that was cut off")
@@ -136,3 +140,32 @@ def _notes(missing: tuple[str, ...]) -> Iterator[str]:
         yield f"{name}: {HYPERVISOR_PACKAGES[name]}"
     if "libvirt-daemon-system" in missing:
         yield "libvirt brings a network of its own, called default; it is left as it is"
+
+
+def undo(ctx: Context, target: str, inverses: tuple[Action, ...]) -> Plan:
+    """Takes back what was noted; refused while guests need the packages that would go."""
+    actions = inverses
+    if any(isinstance(each, TakeBack) and _removes_libvirt(each) for each in inverses):
+        if guests := [domain.name for domain in ctx.see(DOMAINS)]:
+            return Refused((_guests_are_there(guests),))
+        running = [network.name for network in ctx.see(NETWORKS) if network.active]
+        actions = (*(Run(("virsh", "-c", "qemu:///system", "net-destroy", name)) for name in running), *inverses)
+    return Do(
+        "takes back what was installed and written, except what other packages need by now",
+        (Part(HYPERVISOR, "take back libvirt and QEMU", actions, limit=LIMIT),),
+        ("accounts that packages made for themselves stay, as Debian has it",),
+    )
+
+
+def _removes_libvirt(action: TakeBack) -> bool:
+    word, *packages = action.line.split()
+    return word == "packages_remove" and "libvirt-daemon-system" in packages
+
+
+def _guests_are_there(guests: list[str]) -> Finding:
+    return Finding(
+        "guests",
+        f"these guests are there: {', '.join(guests)}; without libvirt and QEMU they cannot run",
+        "Remove the guests first (undo the stage `guests`, or virsh undefine), or leave this step as it is.",
+        "hypervisor",
+    )

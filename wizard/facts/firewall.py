@@ -1,0 +1,124 @@
+"""What filters and rewrites packets on a host, found without creating any table by looking (DOMAIN S0)."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+from wizard.model import Fact, FactError, Output
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A chain of nf_tables that forwarded packets pass; `policy` is what becomes of those that no rule names."""
+
+    family: str
+    table: str
+    name: str
+    policy: str
+
+    def __str__(self) -> str:
+        return f"{self.name} in table {self.family} {self.table}"
+
+
+@dataclass(frozen=True)
+class Forwarding:
+    """What becomes of packets that the host forwards, bridged ones too where bridge-nf-call-iptables is 1."""
+
+    chains: tuple[Chain, ...] | None
+    """None where there is no `nft` to ask."""
+    iptables: str = ""
+    """The flavour of the `iptables` command, "nf_tables" or "legacy"; empty without one."""
+    legacy: tuple[str, ...] = ()
+    """Tables of the old kind that exist; asking iptables-legacy about one would make it."""
+    legacy_policy: str = ""
+
+    @property
+    def drops(self) -> tuple[str, ...]:
+        """Who drops forwarded packets unless a rule lets them pass, in words."""
+        found = [str(chain) for chain in self.chains or () if chain.policy == "drop"]
+        return (*found, "FORWARD of iptables-legacy") if self.legacy_policy == "DROP" else tuple(found)
+
+
+def _forwarding(output: Output) -> Forwarding:
+    rows = [line.split("\t", 1) for line in output.text.splitlines()]
+    found = dict(row for row in rows if len(row) == 2)
+    if "legacy" not in found:
+        raise FactError(output.complaint or "nothing was said")
+    flavour = re.search(r"\((\w+)\)", found["iptables"])
+    version = found["iptables"].split()
+    return Forwarding(
+        chains=_chains(found["chains"]) if "chains" in found else None,
+        iptables=flavour[1] if flavour else "legacy" if version else "",
+        legacy=tuple(found["legacy"].split()),
+        legacy_policy=found.get("policy", "").rpartition(" ")[2],
+    )
+
+
+def _chains(text: str) -> tuple[Chain, ...]:
+    entries = (entry["chain"] for entry in json.loads(text)["nftables"] if "chain" in entry)
+    return tuple(
+        Chain(each["family"], each["table"], each["name"], each.get("policy", "accept"))
+        for each in entries
+        if each.get("hook") == "forward"
+    )
+
+
+FORWARDING = Fact(
+    "forwarding",
+    """printf 'iptables\\t%s\\n' "$(iptables -V 2>/dev/null)"
+printf 'legacy\\t%s\\n' "$(tr '\\n' ' ' </proc/net/ip_tables_names 2>/dev/null)"
+command -v nft >/dev/null && printf 'chains\\t%s\\n' "$(nft -j list chains | tr -d '\\n')"
+grep -qx filter /proc/net/ip_tables_names 2>/dev/null &&
+  printf 'policy\\t%s\\n' "$(iptables-legacy -S FORWARD | head -n 1)"
+true""",
+    _forwarding,
+)
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """A rule that gives packets the host's own address (masquerade, SNAT), and the interface that it is about."""
+
+    where: str
+    """File and line, or the file alone."""
+    out: str
+    """The interface that packets leave on; empty for any."""
+
+
+@dataclass(frozen=True)
+class Wireguard:
+    """WireGuard's interfaces, and what its files and systemd-networkd's rewrite. Keys are never read."""
+
+    interfaces: tuple[str, ...] = ()
+    rewrites: tuple[Rewrite, ...] = ()
+
+
+def _wireguard(output: Output) -> Wireguard:
+    rows = [line.split("\t") for line in output.text.splitlines()]
+    if ["end"] not in rows:
+        raise FactError(output.complaint or "nothing was said")
+    names = {row[1] for row in rows if row[0] == "interface"}
+    return Wireguard(tuple(sorted(names)), tuple(Rewrite(*row[1:]) for row in rows if row[0] == "rewrite"))
+
+
+WIREGUARD = Fact(
+    "wireguard",
+    # Of each line only its place and the interface leave the host: the files hold private keys.
+    r"""for name in $(wg show interfaces 2>/dev/null); do printf 'interface\t%s\n' "$name"; done
+for f in /etc/wireguard/*.conf; do
+  [ -f "$f" ] || continue
+  name=${f##*/}
+  printf 'interface\t%s\n' "${name%.conf}"
+  grep -inE '^[[:space:]]*post(up|down)[[:space:]]*=.*(masquerade|snat)' "$f" | while IFS=: read -r line rule; do
+    out=$(printf '%s\n' "$rule" |
+      sed -nE 's/.*(-o|--out-interface|oifname|oif)[[:space:]]+"?([A-Za-z0-9_.%-]{1,15}).*/\2/p')
+    printf 'rewrite\t%s:%s\t%s\n' "$f" "$line" "$out"
+  done
+done
+grep -slE '^IPMasquerade=(yes|true|1|both|ipv4)' /etc/systemd/network/*.network /run/systemd/network/*.network |
+  while read -r f; do printf 'rewrite\t%s\t\n' "$f"; done
+echo end""",
+    _wireguard,
+)
