@@ -1,0 +1,124 @@
+"""What `bridge.port` does on the host, in which order, how it goes back by itself, and what it may interrupt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from wizard.actions import Action, OnUndo, Run, Wait
+from wizard.facts.network import Link
+from wizard.model import HYPERVISOR, Guard, Part, Probe, Risk
+from wizard.stages.bridge_claims import as_now, as_wanted, test
+from wizard.stages.bridge_files import file_actions
+from wizard.stages.bridge_scene import Scene
+
+SETTLE = 15
+"""Seconds for systemd-networkd to bring about what its files say; DHCP took 4 (DOMAIN S1)."""
+COME_BACK = 5
+"""Seconds after which the way back restarts systemd-networkd: 252 often needs that, 257 does not (DOMAIN S9)."""
+LIMIT = 120
+
+NETWORKD = "systemd-networkd.service"
+RELOAD = ("networkctl", "reload")
+RESTART = ("systemctl", "restart", NETWORKD)
+
+
+def change(scene: Scene) -> Part:
+    """The whole change as one script."""
+    guarded = scene.carries_ssh
+    return Part(
+        on=HYPERVISOR,
+        title=f"{scene.wanted.name} with port {scene.wanted.port}",
+        actions=(*_way_back(scene), *_release(scene), *_undo_port(scene), *file_actions(scene), *_settle(scene)),
+        risk=Risk.MAY_CUT_SSH if guarded else interruption(scene),
+        guard=guard(scene) if guarded else None,
+        limit=LIMIT,
+    )
+
+
+# The way back reads from bottom to top: the files first, then the port leaves the bridge, the former one returns,
+# networkd reads its files again, and is restarted if that does not bring back what was.
+
+
+def _way_back(scene: Scene) -> Iterator[Action]:
+    was = Wait(test(as_now(scene)), SETTLE, "the network is as it was")
+    yield OnUndo(Run(was.argv()))
+    if scene.networkd.active:
+        yield OnUndo(Run(RESTART, unless=replace(was, limit=COME_BACK).argv()))
+        yield OnUndo(Run(RELOAD))
+
+
+def _release(scene: Scene) -> Iterator[Action]:
+    """The former port goes down before the new one joins: two cables into one LAN would be a loop (DOMAIN E6)."""
+    for nic in scene.former:
+        yield Run(_set(nic, "down"), undo=Run(_set(nic, "up")) if nic.up else None)
+        if nic.master:
+            yield Run(_set(nic, "nomaster"), undo=Run(_set(nic, "master", nic.master)))
+
+
+def _undo_port(scene: Scene) -> Iterator[Action]:
+    """On the way back the port leaves the bridge, and a bridge that was made here goes."""
+    port, name = scene.port, scene.wanted.name
+    if port is not None and not port.up:
+        yield OnUndo(Run(_set(port, "down")))
+    if scene.bridge is None:
+        there = ("test", "!", "-e", f"/sys/class/net/{name}")
+        yield OnUndo(Run(("ip", "link", "delete", "dev", name, "type", "bridge"), unless=there))
+    if port is not None and port.master != name:
+        outside = ("test", "!", "-e", f"/sys/class/net/{port.name}/master")
+        yield OnUndo(Run(_set(port, "nomaster"), unless=outside))
+
+
+def _settle(scene: Scene) -> Iterator[Action]:
+    """networkd takes the files, and is restarted if it does not come to the wanted end with a reload alone."""
+    words = f"{scene.wanted.name} forwards through {scene.wanted.port}" + (
+        " and has its address" if scene.addressed else ""
+    )
+    settled = Wait(test(as_wanted(scene)), SETTLE, words)
+    if scene.networkd.active:
+        yield Run(RELOAD)
+        yield Run(RESTART, words=f"restart systemd-networkd unless {words}", unless=settled.argv())
+    if not scene.networkd.active or scene.networkd.unit != "enabled":
+        yield Run(("systemctl", "enable", "--now", NETWORKD), undo=_leave_networkd(scene))
+    yield settled
+
+
+def _leave_networkd(scene: Scene) -> Run:
+    """As it was: it never ran, or ran without being enabled."""
+    now = () if scene.networkd.active else ("--now",)
+    return Run(("systemctl", "disable", *now, NETWORKD, "systemd-networkd.socket"))
+
+
+def _set(link: Link, *what: str) -> tuple[str, ...]:
+    return ("ip", "link", "set", "dev", link.name, *what)
+
+
+# ---------------------------------------------------------------- what it may interrupt
+
+
+def interruption(scene: Scene) -> Risk:
+    """Where SSH is not touched: guests in the bridge, addresses on its ports, and leases that a restart renews."""
+    in_use = any(link.addresses for link in scene.touched) or scene.passengers
+    leases = any(each.dynamic for link in scene.links for each in link.addresses)
+    return Risk.BRIEF_INTERRUPTION if in_use or leases else Risk.NONE
+
+
+def guard(scene: Scene) -> Guard:
+    """Where the host must answer afterwards, and what must still be so over that new connection."""
+    new = [str(address.ip) for address in scene.wanted.addresses]
+    now = [scene.ssh.address] if scene.ssh else []
+    same = [address for address in now if address in new]
+    return Guard(tuple(dict.fromkeys([*same, *new, *now])), tuple(_probes(scene)))
+
+
+def _probes(scene: Scene) -> Iterator[Probe]:
+    """Asked without naming a device: each of them is to hold before and after."""
+    gateway = scene.wanted.gateway
+    if gateway is not None:
+        seen = f"ping -c 1 -W 2 {gateway} || ip neigh show {gateway} | grep lladdr"
+        yield Probe(f"the gateway {gateway} answers", ("sh", "-c", seen))
+    if gateway is not None or scene.wanted.dhcp:
+        yield Probe("there is a default route", ("sh", "-c", "(ip route; ip -6 route) | grep -q '^default via'"))
+    for server in scene.wanted.nameservers:
+        asked = f"timeout 3 bash -c '</dev/tcp/{server}/53'"
+        yield Probe(f"the name server {server} answers on port 53", ("sh", "-c", asked))

@@ -1,0 +1,87 @@
+"""How `bridge.port` is taken back, however often it was applied: from create, move and change to before the first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from wizard.actions import Action, OnUndo, RestoreFile, Run, TakeBack, Wait
+from wizard.facts.networkd_files import OURS
+from wizard.model import HYPERVISOR, Do, Finding, Guard, Part, Plan, Refused, Risk
+from wizard.stages.bridge_change import COME_BACK, LIMIT, RELOAD, RESTART, SETTLE, interruption
+from wizard.stages.bridge_claims import as_now, test
+from wizard.stages.bridge_scene import Scene
+
+RELEASED = re.compile(rf"{re.escape(OURS)}(.+)-released\.network")
+LEAVES = re.compile(r"\bip link set dev \S+ (nomaster|up)$")
+WAITED_FOR = re.compile(r" ([0-9a-f.:]+)/\d+ ")
+"""An address in the test that the way back waits for (`bridge_claims.has_address`)."""
+
+
+def take_back(scene: Scene, inverses: tuple[Action, ...]) -> Plan:
+    """Refused while something else still depends on a bridge that would go."""
+    goes = any(isinstance(each, TakeBack) and "ip link delete" in each.line for each in inverses)
+    if goes and (findings := tuple(_dependants(scene))):
+        return Refused(findings)
+    part = Part(
+        on=HYPERVISOR,
+        title=f"take back {scene.wanted.name} with port {scene.wanted.port}",
+        actions=(*_forward_again(scene, inverses), *_backward(scene, inverses)),
+        risk=Risk.MAY_CUT_SSH if scene.carries_ssh else interruption(scene),
+        guard=_guard(scene, inverses) if scene.carries_ssh else None,
+        limit=LIMIT,
+    )
+    what = f"{scene.wanted.name} goes" if goes else f"{scene.wanted.name} goes back to its former port and files"
+    return Do(f"{what}; the files are as they were before", (part,))
+
+
+def _dependants(scene: Scene) -> Iterator[Finding]:
+    """Guests' taps, other software's ports, and guests that would find no bridge at their next start."""
+    name = scene.wanted.name
+    networks = [network.name for network in scene.networks if name in (network.bridge, network.live_bridge)]
+    for domain in scene.domains:
+        if domain.uses_bridge(name) or any(domain.uses_network(network) for network in networks):
+            state = "is running on" if domain.active else "is defined on"
+            cure = f"move it to another network, or shut it down and remove that NIC: virsh domiflist {domain.name}"
+            yield Finding("in-use", f"the guest {domain.name} {state} {name}", cure, domain.name)
+    taps = {nic.tap for domain in scene.domains for nic in domain.live_interfaces}
+    for link in scene.passengers:
+        if link.name not in taps:
+            why = f"{link.name} ({link.kind or 'a link'}) hangs in {name}, and is not the wizard's"
+            yield Finding("in-use", why, f"take it out first: ip link set {link.name} nomaster", link.name)
+
+
+def _backward(scene: Scene, inverses: tuple[Action, ...]) -> Iterator[Action]:
+    """All files first, then the earliest way back; of later ones, whose ends lie in between, what lets NICs go."""
+    files = [each for each in inverses if isinstance(each, RestoreFile)]
+    commands = [each for each in inverses if isinstance(each, TakeBack)]
+    yield from files
+    later, earliest = _split(commands)
+    yield from (each for each in later if LEAVES.search(each.line))
+    yield from earliest
+    yield from (each for each in inverses if not isinstance(each, RestoreFile | TakeBack))
+
+
+def _split(commands: list[TakeBack]) -> tuple[list[TakeBack], list[TakeBack]]:
+    """Each application begins, and so its way back ends, with waiting until "the network is as it was"."""
+    ends = [place for place, each in enumerate(commands) if each.line.startswith("await ")]
+    first = ends[-2] + 1 if len(ends) > 1 else 0
+    return commands[:first], commands[first:]
+
+
+def _forward_again(scene: Scene, inverses: tuple[Action, ...]) -> Iterator[Action]:
+    """Under the guard: if the undoing is not confirmed, the bridge is built again from our files, which are back."""
+    now = Wait(test(as_now(scene)), SETTLE, "the network is as it was")
+    yield OnUndo(Run(now.argv()))
+    yield OnUndo(Run(RESTART, unless=Wait(now.probe, COME_BACK, now.words).argv()))
+    yield OnUndo(Run(RELOAD))
+    for each in inverses:
+        if isinstance(each, RestoreFile) and (nic := RELEASED.fullmatch(each.path)):
+            yield OnUndo(Run(("ip", "link", "set", "dev", nic[1], "nomaster", "down")))
+
+
+def _guard(scene: Scene, inverses: tuple[Action, ...]) -> Guard:
+    """The host answers where it did before; the addresses are those that the way back waits for."""
+    before = [found for each in inverses if isinstance(each, TakeBack) for found in WAITED_FOR.findall(each.line)]
+    now = [scene.ssh.address] if scene.ssh else []
+    return Guard(tuple(dict.fromkeys([*now, *before])))
