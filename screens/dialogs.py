@@ -44,7 +44,11 @@ class Reply:
 class Dialog(ModalScreen[None]):
     """The first choice is the safe one; it is focused unless there is something to type. Esc tells `then` None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f2", "close", "Close", id="close")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,f2", "close", "Close", id="close"),
+        Binding("up,pageup", "read(-1)", show=False),
+        Binding("down,pagedown", "read(1)", show=False),
+    ]
 
     def __init__(
         self,
@@ -110,6 +114,11 @@ class Dialog(ModalScreen[None]):
         if self.is_current:
             self.dismiss()
             self.then(reply)
+
+    def action_read(self, pages: int) -> None:
+        """The text scrolls while a button has the focus."""
+        words = self.query_one(".words")
+        words.scroll_relative(y=pages * max(1, words.size.height - 1), animate=False)
 
     def action_close(self) -> None:
         self.close_with(None)

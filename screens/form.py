@@ -10,9 +10,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.css.query import NoMatches
-from textual.events import DescendantFocus
+from textual.events import DescendantBlur, DescendantFocus
 from textual.message import Message
-from textual.widgets import Input, OptionList, Select
+from textual.widgets import Button, Input, OptionList, Select
 from textual.widgets.option_list import Option
 
 from screens.draft import Draft
@@ -22,6 +22,7 @@ from wizard.model import Suggestion
 
 Found = Mapping[str, Sequence[Suggestion]]
 YES_NO = ("yes", "no")
+FOUND = "found: {value}"
 
 
 class FieldRow(Vertical):
@@ -34,6 +35,10 @@ class FieldRow(Vertical):
 
     class Left(Message):
         """Enter was pressed in the field."""
+
+        def __init__(self, row: FieldRow) -> None:
+            super().__init__()
+            self.row = row
 
     def __init__(self, key: str, text: str, found: Sequence[Suggestion]) -> None:
         super().__init__(classes="field")
@@ -53,8 +58,11 @@ class FieldRow(Vertical):
         if choices and self.info.kind in ("bool", "choice"):
             value: Any = self.text if self.text in choices else Select.NULL
             options = [(content(choice), choice) for choice in choices]
-            return Select(options, prompt=placeholder(self.info), value=value, compact=True, classes="control")
-        return Input(self.text, placeholder=placeholder(self.info), compact=True, classes="control")
+            return Select(options, prompt=self._placeholder(), value=value, compact=True, classes="control")
+        return Input(self.text, placeholder=self._placeholder(), compact=True, classes="control")
+
+    def _placeholder(self) -> str:
+        return FOUND.format(value=found_text(self.found[0])) if self.found else placeholder(self.info)
 
     @property
     def control(self) -> Input | Select[str]:
@@ -83,7 +91,7 @@ class FieldRow(Vertical):
     @on(Input.Submitted)
     def submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self.post_message(self.Left())
+        self.post_message(self.Left(self))
 
     @on(OptionList.OptionSelected)
     def chosen(self, event: OptionList.OptionSelected) -> None:
@@ -121,8 +129,14 @@ class Form(Vertical):
 
     @on(FieldRow.Left)
     def left(self, event: FieldRow.Left) -> None:
+        """Enter goes to the next field, and from the last one to the buttons."""
         event.stop()
-        self.screen.focus_next()
+        rows = list(self.query(FieldRow))
+        after = rows[rows.index(event.row) + 1 :]
+        if after:
+            after[0].control.focus()
+        else:
+            self.screen.focus_next(Button)
 
     def judge(self, everything: bool = False) -> None:
         """Says what is wrong where something is typed, or everywhere."""
@@ -131,8 +145,16 @@ class Form(Vertical):
             findings = self.draft.findings(row.key) if shown else []
             row.judge("\n".join(f"{finding.message}. {finding.cure}".strip() for finding in findings))
 
-    def on_descendant_focus(self, event: DescendantFocus) -> None:
+    @on(DescendantFocus)
+    @on(DescendantBlur)
+    def moved(self) -> None:
+        self.call_later(self.mark_row)
+
+    def mark_row(self) -> None:
+        """What was found is listed under the field one is in; its help stands below."""
         row = self._row()
+        for other in self.query(FieldRow):
+            other.set_class(other is row, "-in")
         if row is not None:
             self.query_one("#hint", Plain).show(hint(row.info, bool(row.found)))
 
@@ -189,4 +211,5 @@ def placeholder(info: FieldInfo) -> str:
 def hint(info: FieldInfo, found: bool) -> str:
     taking = " F9 takes the first value that was found." if found else ""
     many = " Several are separated by commas." if info.kind == "list" else ""
-    return info.help + many + taking
+    needed = " It must be there (*)." if info.required else ""
+    return info.help + needed + many + taking

@@ -27,6 +27,8 @@ class Frame(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "help", "Help", key_display="F1", id="help"),
         Binding("f2,escape", "back", "Back", key_display="F2", id="back"),
+        Binding("pageup", "read(-1)", show=False),
+        Binding("pagedown", "read(1)", show=False),
     ]
 
     @property
@@ -55,6 +57,11 @@ class Frame(Screen[None]):
 
     def action_back(self) -> None:
         self.dismiss()
+
+    def action_read(self, pages: int) -> None:
+        """The page scrolls wherever the focus is."""
+        for page in self.query("#page"):
+            page.scroll_relative(y=pages * max(1, page.size.height - 1), animate=False)
 
     def action_help(self) -> None:
         from screens.page import help_page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import on
@@ -19,6 +20,7 @@ from screens.plain import Plain, one_line
 from screens.rail import Rail, StepsDialog, state_word
 from screens.refusing import why_not
 from screens.session import Place, Session
+from wizard.model import Check
 
 BRIEF = """\
 One step: why it is done, what it needs to know, and the plan: exactly what will be done.
@@ -76,11 +78,16 @@ class StageScreen(Frame):
         self.query_one(Rail).draw()
         self.query_one("#title", Plain).show(self.title_line(place))
         self.query_one("#why", Plain).show(place.step.why)
-        self.query_one("#checks", Plain).show(preview.checks_table(planned.checks if planned else ()))
+        self.draw_checks(planned.checks if planned else ())
         self.query_one("#plan", Plain).show(preview.preview(planned))
         self.query_one("#apply").set_class(bool(self.refusal()), "-refused")
         if self.shown != self.form_name(place):
             await self.draw_form(place)
+
+    def draw_checks(self, checks: Sequence[Check]) -> None:
+        table = self.query_one("#checks", Plain)
+        table.display = bool(checks)
+        table.show(preview.checks_table(checks))
 
     async def draw_form(self, place: Place) -> None:
         """The form of a place one has come to; what was typed there before is still there."""
@@ -124,7 +131,7 @@ class StageScreen(Frame):
         at, step_at = stages.index(place.stage) + 1, place.stage.steps.index(place.step) + 1
         steps = len(place.stage.steps)
         busy = self.wizard.work.busy or state_word(self.session, place)
-        return one_line(f"Stage {at}/{len(stages)} {place.stage.title} > {step_at}/{steps}  [{busy}]")
+        return one_line(f"Stage {at}/{len(stages)} {place.stage.title} > {step_at}/{steps} {place.step.title}  [{busy}]")
 
     def title_line(self, place: Place) -> str:
         planned = self.session.planned(place)
