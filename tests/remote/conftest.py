@@ -40,6 +40,15 @@ class Server:
     def host_key(self) -> Path:
         return self.home / "host_ed25519.pub"
 
+    def sessions(self) -> list[int]:
+        """The processes that serve a connection."""
+        shown = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True, check=False)
+        return [int(pid) for pid in shown.stdout.split()]
+
+    def signal_sessions(self, number: int) -> None:
+        for pid in self.sessions():
+            os.kill(pid, number)
+
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait()
@@ -60,6 +69,13 @@ class Owner:
         if isinstance(question, NeedSecret) and self.secrets:
             return Secret(self.secrets.pop(0))
         return None
+
+
+def until(holds: Callable[[], bool], limit: float = 10) -> None:
+    deadline = time.monotonic() + limit
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def free_port() -> int:
@@ -89,6 +105,8 @@ def start_sshd(home: Path, *settings: str, host_keys: tuple[str, ...] = ("ed2551
         "StrictModes no",
         "UsePAM no",
         "PermitRootLogin yes",
+        "PasswordAuthentication no",
+        "KbdInteractiveAuthentication no",
         f"AuthorizedKeysFile {home}/authorized_keys",
         *(f"HostKey {home}/host_{kind}" for kind in host_keys),
         # The profile of whoever runs the tests stays out of it.
@@ -96,14 +114,14 @@ def start_sshd(home: Path, *settings: str, host_keys: tuple[str, ...] = ("ed2551
     ]
     (home / "sshd_config").write_text("\n".join(lines) + "\n")
     process = subprocess.Popen([SSHD, "-D", "-e", "-f", home / "sshd_config"], stderr=(home / "log").open("ab"))
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
+
+    def listens() -> bool:
         assert process.poll() is None, (home / "log").read_text()
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return Server(home, port, key, process)
-        time.sleep(0.02)
-    raise AssertionError("sshd does not listen")
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    until(listens)
+    return Server(home, port, key, process)
 
 
 @pytest.fixture(scope="session")

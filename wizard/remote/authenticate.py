@@ -201,14 +201,33 @@ def _load(path: Path, passphrase: Secret | None) -> paramiko.PKey | Locked | Non
     from paramiko import PasswordRequiredException, PKey, SSHException
     from paramiko.pkey import UnknownKeyType
 
+    password = passphrase.reveal().encode() if passphrase else None
     try:
-        return PKey.from_path(path, passphrase.reveal().encode() if passphrase else None)  # type: ignore[arg-type]
+        return PKey.from_path(path, password)  # type: ignore[arg-type]
     except (PasswordRequiredException, TypeError):
         # What cryptography raises for a missing passphrase is a TypeError.
         return Locked()
-    except (OSError, ValueError, SSHException, UnknownKeyType, UnsupportedAlgorithm):
+    except SSHException:
+        return _unpadded(path, password)
+    except (OSError, ValueError, UnknownKeyType, UnsupportedAlgorithm):
         # With a passphrase the file was seen to be a locked key: then it is the passphrase that is wrong.
         return Locked() if passphrase else None
+
+
+def _unpadded(path: Path, password: bytes | None) -> paramiko.PKey | None:
+    """A key without a comment whose length needs no padding: every second ECDSA key. paramiko cuts all of it off."""
+    import paramiko
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+
+    try:
+        key = load_ssh_private_key(path.read_bytes(), password)
+    except (OSError, ValueError, TypeError):
+        return None
+    if isinstance(key, EllipticCurvePrivateKey):
+        return paramiko.ECDSAKey(vals=(key, key.public_key()))
+    return paramiko.RSAKey(key=key) if isinstance(key, RSAPrivateKey) else None
 
 
 def _agent_keys() -> list[tuple[str, paramiko.PKey]]:

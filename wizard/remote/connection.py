@@ -239,16 +239,17 @@ class Connection:
         while True:
             try:
                 return self._transport.open_session(timeout=20)
-            except paramiko.ChannelException as refusal:
+            except (paramiko.SSHException, EOFError, OSError) as refusal:
+                # Refused is a ChannelException, but to one thread only when several are refused at once.
+                if not self._transport.is_active():
+                    raise lost(self.host) from refusal
                 if time.monotonic() > deadline:
                     raise HostUnavailable(
-                        f"the host opens no more sessions ({refusal.text})",
+                        f"the host opens no more sessions ({refusal})",
                         where=self.host,
                         why="MaxSessions in its sshd_config is very low",
                         cure="set `MaxSessions 10` there and reload ssh",
                     ) from refusal
-            except (paramiko.SSHException, EOFError, OSError) as failure:
-                raise lost(self.host) from failure
             time.sleep(pause)
             pause = min(2 * pause, 1.0)
 

@@ -3,9 +3,9 @@
 Understood: `host`, `user@host`, `user@2001:db8::1`, `[::1]`, `[host]:port`, `ssh://user@[fe80::1%25eth0]:22`, aliases.
 Honoured from the configuration: HostName, User, Port, IdentityFile, IdentitiesOnly, IdentityAgent none, AddressFamily,
 ProxyJump (chains), UserKnownHostsFile, GlobalKnownHostsFile, HostKeyAlias, Host, Match (not exec), Include.
-Not honoured: ProxyCommand (refused, as the connection would go elsewhere), Match exec (refused), StrictHostKeyChecking
-(unknown keys are always asked about, changed ones always refused), CertificateFile, host certificates, an IdentityAgent
-other than $SSH_AUTH_SOCK, SendEnv/SetEnv, and all algorithm choices.
+Not honoured: ProxyCommand (refused, as the connection would go elsewhere), Match exec (never applies), CertificateFile,
+StrictHostKeyChecking (unknown keys are always asked about, changed ones always refused), host certificates, an
+IdentityAgent other than $SSH_AUTH_SOCK, SendEnv and SetEnv, and all algorithm choices.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import os
 import re
 import shlex
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -109,21 +109,21 @@ def resolve(text: str, config: SshConfig | None = None) -> Destination:
 
 def _resolve(text: str, config: SshConfig, depth: int, *, jump: bool = True) -> Destination:
     typed = parse(text)
-    settings = config.lookup(typed.host)
+    settings = config.lookup(typed.host, user=typed.user, port=typed.port)
     if _one(settings, "proxycommand"):
         cure = "Use ProxyJump for this host, or name another file with --ssh-config"
         raise _wrong(config.source, f"{text} is reached by a ProxyCommand, which is not run here", cure)
     host = _one(settings, "hostname") or typed.host
-    user = typed.user or _one(settings, "user") or _local_user()
-    port = typed.port or _port(config, _one(settings, "port") or "22")
-    named = tuple(Path(name).expanduser() for name in _many(settings, "identityfile") if name.lower() != "none")
+    user = _one(settings, "user") or _local_user()
+    port = _port(config, _one(settings, "port") or "22")
     names = {"h": host, "n": typed.host, "p": str(port), "r": user, "u": _local_user(), "d": os.path.expanduser("~")}
+    named = _files(_many(settings, "identityfile"), names)
     return Destination(
         typed=text,
         host=host,
         port=port,
         user=user,
-        identity_files=named or tuple(Path(name).expanduser() for name in _DEFAULT_KEYS),
+        identity_files=named or _files(_DEFAULT_KEYS, names),
         identities_only=_one(settings, "identitiesonly").lower() == "yes",
         use_agent=_one(settings, "identityagent").lower() != "none",
         family=_FAMILIES.get(_one(settings, "addressfamily").lower(), socket.AF_UNSPEC),
@@ -151,19 +151,22 @@ def _with_scheme(hop: str) -> str:
 
 
 def _alone(destination: Destination) -> Destination:
-    from dataclasses import replace
-
     return replace(destination, jumps=())
 
 
 def _known_hosts(settings: Settings, names: Mapping[str, str]) -> tuple[Path, ...]:
-    files: list[Path] = []
-    for keyword, default in (("userknownhostsfile", _USER_KNOWN_HOSTS), ("globalknownhostsfile", _GLOBAL_KNOWN_HOSTS)):
-        for name in _words(_one(settings, keyword) or default):
-            if name.lower() != "none":
-                tokens = re.sub(r"%(.)", lambda token: "%" if token[1] == "%" else names.get(token[1], token[0]), name)
-                files.append(Path(tokens).expanduser())
-    return tuple(files)
+    users = _words(_one(settings, "userknownhostsfile") or _USER_KNOWN_HOSTS)
+    everyones = _words(_one(settings, "globalknownhostsfile") or _GLOBAL_KNOWN_HOSTS)
+    return _files([*users, *everyones], names)
+
+
+def _files(texts: Iterable[str], names: Mapping[str, str]) -> tuple[Path, ...]:
+    """File names with `~` and the %-tokens of ssh_config(5) filled in; `none` names no file."""
+
+    def token(match: re.Match[str]) -> str:
+        return "%" if match[1] == "%" else names.get(match[1], match[0])
+
+    return tuple(Path(re.sub(r"%(.)", token, text)).expanduser() for text in texts if text.lower() != "none")
 
 
 def _words(text: str) -> list[str]:

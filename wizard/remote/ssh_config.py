@@ -1,8 +1,8 @@
 """OpenSSH client configuration as paramiko understands it, with `Include`, and mistakes named by file and line.
 
-Beyond paramiko: `Include` (globs, relative to ~/.ssh) and comments behind a value. Not honoured: `Match exec` and
-`ProxyCommand` (nothing local is executed); a `Host` block in a file that is included from inside another `Host` block
-applies on its own terms alone. Sources: ssh_config(5), paramiko.config.
+Beyond paramiko: `Include` (globs, relative to ~/.ssh) and comments behind a value. Not honoured: a `Match` with
+`exec` never applies, as nothing local is executed; a `Host` block in a file that is included from inside another `Host`
+block applies on its own terms alone. Sources: ssh_config(5), paramiko.config.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from wizard.errors import InputError, InputFinding
 USER_CONFIG = "~/.ssh/config"
 SYSTEM_CONFIG = "/etc/ssh/ssh_config"
 _SETTING = re.compile(r"(\w+)(?:\s*=\s*|\s+)(.+)")
+_NEVER = "\x01"
 _DEPTH = 16
 """ssh_config(5) does not say, readconf.c does: READCONF_MAX_DEPTH."""
 
@@ -35,29 +36,21 @@ class SshConfig:
         Raises `InputError` when a file cannot be read or understood.
         """
         self.source = str(file) if file else USER_CONFIG
-        lines = list(_lines(file.expanduser(), 0)) if file else list(_default_lines())
-        self._parsed = self._parse("\n".join(lines))
+        self._lines = tuple(_lines(file.expanduser(), 0) if file else _default_lines())
 
-    def _parse(self, text: str) -> object:
+    def lookup(self, name: str, *, user: str = "", port: int = 0) -> Mapping[str, str | list[str]]:
+        """The settings for `name`; the first value of each keyword wins, IdentityFile adds up.
+
+        A user and a port given on the command line come before all others, also for `Match user` and `%r`.
+        """
         import paramiko
 
+        typed = ["Host *", *([f"User {user}"] if user else []), *([f"Port {port}"] if port else [])]
         try:
-            return paramiko.SSHConfig.from_text(text)
-        except Exception as wrong:  # shlex and paramiko raise what they like at a malformed file
-            raise mistake(self.source, 0, f"not an ssh configuration: {wrong}", "Correct the file") from wrong
-
-    def lookup(self, name: str) -> Mapping[str, str | list[str]]:
-        """The settings for `name`; the first value of each keyword wins, IdentityFile adds up."""
-        from paramiko import SSHConfig
-
-        assert isinstance(self._parsed, SSHConfig)
-        try:
-            found = self._parsed.lookup(name)
-        except ImportError as wrong:
-            cure = "Give this host a Host block without it, and name that file with --ssh-config"
-            raise mistake(self.source, 0, "Match exec runs a local command, which is not done here", cure) from wrong
-        except Exception as wrong:  # a malformed number, no user name, an unresolvable canonical name
-            raise mistake(self.source, 0, f"cannot be applied to {name}: {wrong}", "Correct the file") from wrong
+            found = paramiko.SSHConfig.from_text("\n".join([*typed, *self._lines])).lookup(name)
+        except Exception as wrong:  # paramiko and shlex raise what they like at a malformed file
+            message = f"not a configuration that can be applied to {name}: {' '.join(str(wrong).split())}"
+            raise mistake(self.source, 0, message, "Correct the file") from wrong
         return {key: value for key, value in found.items() if value is not None}
 
 
@@ -88,7 +81,7 @@ def _lines(path: Path, depth: int) -> Iterator[str]:
             yield block
             continue
         if keyword in ("host", "match"):
-            block = setting
+            block = setting = _without_exec(setting)
         yield setting
 
 
@@ -106,6 +99,11 @@ def _uncommented(line: str) -> str:
     if line.startswith("#"):
         return ""
     return line if '"' in line else re.sub(r"\s#.*", "", line)
+
+
+def _without_exec(setting: str) -> str:
+    """A condition that nothing meets, in place of one that runs a command."""
+    return f"Match originalhost {_NEVER}" if re.match(r"(?i)match\b.*\bexec\b", setting) else setting
 
 
 def _included(patterns: str) -> Iterator[Path]:
