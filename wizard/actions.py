@@ -213,6 +213,9 @@ class TakeBack:
 
     @property
     def summary(self) -> str:
+        if self.line.startswith("await ") and " || " not in self.line:
+            limit, words = shlex.split(self.line)[1:3]
+            return f"wait until {words} (at most {limit} s)"
         return self.line.split(" || ", 1)[-1]
 
     def shell(self) -> str:

@@ -3,8 +3,8 @@
 How to read `bridge.port`: it looks at links, routes, networkd's files and its state, and at the path of our own
 connection (`bridge_scene`). Twice it compares that with what is wanted: as it is now (`bridge_claims`), and as it will
 be after the next boot (`bridge_files`). What is missing is brought about by one script (`bridge_change`): the way back
-is noted, a former port is released, files are written, networkd reads them. A port that carries SSH is changed under the
-guard. Undo (`bridge_undo`) is the same way back, from wherever the host is by then.
+is noted, a former port is released, files are written, networkd reads them. A port that carries SSH is changed under
+the guard. Undo (`bridge_undo`) is the same way back, from wherever the host is by then.
 """
 
 from __future__ import annotations
@@ -44,10 +44,11 @@ def plan(ctx: Context, target: str) -> Plan:
 
 
 def differences(scene: Scene) -> tuple[str, ...]:
-    """In words, what is not as wanted: first now, then at the next boot. Who else manages the links does that part."""
-    now = missing(as_wanted(scene))
-    at_boot = () if _manager(scene) else (each.otherwise for each in bridge_files.unmet(scene))
-    return tuple(dict.fromkeys((*now, *at_boot)))
+    """In words, what is not as wanted: now, else at the next boot, for which any other manager of the links is trusted."""
+    if scene.bridge is None:
+        return (f"there is no {scene.wanted.name}",)
+    at_boot = () if _manager(scene) else tuple(each.otherwise for each in bridge_files.unmet(scene))
+    return missing(as_wanted(scene)) or at_boot
 
 
 def as_it_is(scene: Scene) -> str:

@@ -42,7 +42,7 @@ def change(scene: Scene) -> Part:
 
 def _way_back(scene: Scene) -> Iterator[Action]:
     was = Wait(test(as_now(scene)), SETTLE, "the network is as it was")
-    yield OnUndo(Run(was.argv()))
+    yield OnUndo(Run(was.argv(), words=was.summary))
     if scene.networkd.active:
         yield OnUndo(Run(RESTART, unless=replace(was, limit=COME_BACK).argv()))
         yield OnUndo(Run(RELOAD))

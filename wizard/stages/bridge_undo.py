@@ -13,6 +13,7 @@ from wizard.stages.bridge_claims import as_now, test
 from wizard.stages.bridge_scene import Scene
 
 RELEASED = re.compile(rf"{re.escape(OURS)}(.+)-released\.network")
+WAITS = re.compile(r"await [^|]*$")
 LEAVES = re.compile(r"\bip link set dev \S+ (nomaster|up)$")
 WAITED_FOR = re.compile(r" ([0-9a-f.:]+)/\d+ ")
 """An address in the test that the way back waits for (`bridge_claims.has_address`)."""
@@ -64,7 +65,7 @@ def _backward(scene: Scene, inverses: tuple[Action, ...]) -> Iterator[Action]:
 
 def _split(commands: list[TakeBack]) -> tuple[list[TakeBack], list[TakeBack]]:
     """Each application begins, and so its way back ends, with waiting until "the network is as it was"."""
-    ends = [place for place, each in enumerate(commands) if each.line.startswith("await ")]
+    ends = [place for place, each in enumerate(commands) if WAITS.match(each.line)]
     first = ends[-2] + 1 if len(ends) > 1 else 0
     return commands[:first], commands[first:]
 
@@ -72,7 +73,7 @@ def _split(commands: list[TakeBack]) -> tuple[list[TakeBack], list[TakeBack]]:
 def _forward_again(scene: Scene, inverses: tuple[Action, ...]) -> Iterator[Action]:
     """Under the guard: if the undoing is not confirmed, the bridge is built again from our files, which are back."""
     now = Wait(test(as_now(scene)), SETTLE, "the network is as it was")
-    yield OnUndo(Run(now.argv()))
+    yield OnUndo(Run(now.argv(), words=now.summary))
     yield OnUndo(Run(RESTART, unless=Wait(now.probe, COME_BACK, now.words).argv()))
     yield OnUndo(Run(RELOAD))
     for each in inverses:
