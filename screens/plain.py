@@ -44,7 +44,11 @@ class Plain(Static):
         super().__init__(_shown(text), markup=False, **options)
 
     def show(self, text: str | Content) -> None:
-        self.update(_shown(text))
+        """Drawn only when it is another text: layout is what costs."""
+        shown = _shown(text)
+        was = self.content
+        if not (isinstance(was, Content) and was.is_same(shown)):
+            self.update(shown)
 
 
 def _shown(text: str | Content) -> Content:

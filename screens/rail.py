@@ -52,15 +52,19 @@ class Rail(OptionList):
     def __init__(self, session: Session, *, id: str) -> None:  # noqa: A002 - Textual names it so
         super().__init__(markup=False, compact=True, id=id)
         self.session = session
+        self.words: list[str] = []
 
     def on_mount(self) -> None:
         self.draw()
 
     def draw(self) -> None:
         """Anew from the session, the present place highlighted."""
-        self.set_options(rail_rows(self.session))
-        if self.session.places:
-            self.highlighted = self.get_option_index(str(self.session.at))
+        rows = list(rail_rows(self.session))
+        words = [str(row.prompt) for row in rows]
+        if words != self.words:
+            self.words = words
+            self.set_options(rows)
+        self.highlighted = self.get_option_index(str(self.session.at))
 
     @on(OptionList.OptionSelected)
     def go(self, event: OptionList.OptionSelected) -> None:

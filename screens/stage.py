@@ -45,6 +45,7 @@ class StageScreen(Frame):
         self.session = session
         self.shown = ""
         """The name of the place whose form is on the screen."""
+        self.stale = False
 
     def body(self) -> ComposeResult:
         with Horizontal(id="columns"):
@@ -72,6 +73,7 @@ class StageScreen(Frame):
 
     async def draw(self) -> None:
         """Everything anew from the session; a form stays as it is while the step is the same."""
+        self.stale = False
         place = self.session.place
         planned = self.session.planned(place)
         self.place(self.where(place))
@@ -113,14 +115,17 @@ class StageScreen(Frame):
             self.query_one("#apply").focus()
 
     def redraw(self, words: str = "") -> None:
+        """Soon, and once for all that asked meanwhile."""
         if words:
             self.notify_here(words)
-        self.call_later(self.draw)
+        if not self.stale:
+            self.stale = True
+            self.call_later(self.draw)
 
     def redraw_form(self) -> None:
         """Suggestions came, or the file was read again."""
         self.shown = ""
-        self.call_later(self.draw)
+        self.redraw()
 
     @property
     def form(self) -> Form | None:

@@ -216,7 +216,8 @@ class TakeBack:
         if self.line.startswith("await ") and " || " not in self.line:
             limit, words = shlex.split(self.line)[1:3]
             return f"wait until {words} (at most {limit} s)"
-        return self.line.split(" || ", 1)[-1]
+        words = shlex.split(self.line.split(" || ", 1)[-1])
+        return f"wait until {words[2]}" if words[0] == "await" else shlex.join(words)
 
     def shell(self) -> str:
         return f"say {shlex.quote(self.summary)}\n{self.line}"

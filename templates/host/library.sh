@@ -93,7 +93,7 @@ drop() { # PATH SHA256-SEEN
 restore() { # PATH SHA256-WRITTEN BEFORE-IMAGE
   if [ "$3" = - ]; then goal=absent; else goal=$(content "$3"); fi
   [ "$(content "$1")" != "$goal" ] || return 0
-  say "restore $1"
+  if [ "$3" = - ]; then say "remove $1"; else say "restore $1"; fi
   plain "$1"
   unchanged "$1" "$2"
   remember "$1" "$goal"

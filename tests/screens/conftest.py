@@ -16,9 +16,12 @@ from textual.widgets import Log
 from screens.app import WizardApp
 from screens.connect import ConnectScreen
 from screens.plain import Plain
+from screens.session import Session
 from screens.stage import StageScreen
 from screens.welcome import WelcomeScreen
+from wizard.clusterfile import load
 from wizard.engine.settings import Settings
+from wizard.model import HYPERVISOR, Step
 
 SIZES = ((80, 24), (120, 36))
 SMALL = ((80, 24), (60, 20), (20, 5))
@@ -50,6 +53,7 @@ class Ride:
     app: WizardApp
     pilot: Pilot[int]
     clock: Clock
+    yaml: Path
 
     @property
     def screen(self) -> Screen[object]:
@@ -89,6 +93,17 @@ class Ride:
         await self.pilot.press("enter")
         await self.until(lambda: isinstance(self.screen, ConnectScreen | StageScreen))
 
+    async def at(self, step: Step, target: str = HYPERVISOR) -> StageScreen:
+        """On a step at once, without the screens before it."""
+        engine = self.app.new_engine(load(self.yaml), self.app.settings, self.app.asker.ask, self.app.feed.observe)
+        self.app.session = session = Session(engine, self.app.record, rows=engine.status())
+        session.go_to(f"{step.id}@{target}" if target else step.id)
+        screen = StageScreen(session)
+        await self.app.push_screen(screen)
+        await self.until(lambda: screen.shown)
+        await self.idle()
+        return screen
+
     async def to_stage(self, name: str = "") -> StageScreen:
         """Through the first screens to a step."""
         await self.to_connect()
@@ -122,12 +137,12 @@ def ride(stand: Stand, yaml: Path, tmp_path: Path) -> Callable[..., object]:
     """`async with ride(size=(80, 24)) as wizard:`"""
 
     @asynccontextmanager
-    async def riding(size: tuple[int, int] = (80, 24), path: Path | None = yaml, **options: bool) -> AsyncIterator[Ride]:
+    async def riding(size: tuple[int, int] = (80, 24), path: Path | None = None, **options: bool) -> AsyncIterator[Ride]:
         clock = Clock()
-        app = WizardApp(path, Settings(state_dir=tmp_path / "state"), stand, now=clock, **options)
+        app = WizardApp(path or tmp_path / "none.yaml", Settings(state_dir=tmp_path / "state"), stand, now=clock, **options)
         try:
             async with app.run_test(size=size, notifications=True, tooltips=True) as pilot:
-                yield Ride(app, pilot, clock)
+                yield Ride(app, pilot, clock, yaml)
         finally:
             app.asker.close()
             for engine in stand.engines:

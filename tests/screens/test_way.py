@@ -19,8 +19,8 @@ from wizard.journal import Standing
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_from_the_file_to_a_result(ride, stand, size):
-    async with ride(size) as wizard:
+async def test_from_the_file_to_a_result(ride, stand, yaml, size):
+    async with ride(size, path=yaml) as wizard:
         await wizard.to_stage(SPAN.id)
         assert "br0 is not there yet" in wizard.text()
         assert "+Name=br0" in wizard.text()
@@ -64,33 +64,33 @@ async def test_a_wrong_name_is_said_and_nothing_is_written(ride, tmp_path):
 
 async def test_a_file_with_mistakes_shows_all_of_them(ride, yaml):
     yaml.write_text("name: A!\nhypervisor: {ssh: me@host}\nbridge: {port: ''}\n")
-    async with ride() as wizard:
+    async with ride(path=yaml) as wizard:
         await wizard.until(lambda: "cluster.yaml:1" in wizard.text() and "cluster.yaml:3" in wizard.text())
         assert wizard.app.session is None
 
 
-async def test_what_is_unfinished_is_said_and_since_when(ride, stand):
+async def test_what_is_unfinished_is_said_and_since_when(ride, stand, yaml):
     stand.remembered = (
         Standing(LOOK.id, "hypervisor", State.DONE, "", "2020-01-01T00:00:00Z"),
         Standing(SPAN.id, "hypervisor", State.FAILED, "it broke", "2020-01-01T00:00:00Z"),
     )
-    async with ride() as wizard:
+    async with ride(path=yaml) as wizard:
         await wizard.until(lambda: "failed" in wizard.text())
         assert "Span the bridge (hypervisor)" in wizard.text()
         assert "d ago: it broke" in wizard.text()
 
 
-async def test_another_wizard_at_work_is_said_and_apply_is_refused(ride, stand):
+async def test_another_wizard_at_work_is_said_and_apply_is_refused(ride, stand, yaml):
     stand.read_only = "process 7 on desk"
-    async with ride() as wizard:
+    async with ride(path=yaml) as wizard:
         await wizard.until(lambda: "process 7 on desk" in wizard.text())
-        await wizard.to_stage(SPAN.id)
+        await wizard.at(SPAN)
         await wizard.pilot.press("f4")
         assert "process 7 on desk" in wizard.text()
         assert not stand.engine.called("apply")
 
 
-async def test_a_host_that_does_not_answer_can_be_tried_again(ride, stand):
+async def test_a_host_that_does_not_answer_can_be_tried_again(ride, stand, yaml):
     tries = []
 
     def connect(engine):
@@ -99,7 +99,7 @@ async def test_a_host_that_does_not_answer_can_be_tried_again(ride, stand):
             raise HostUnavailable("no answer on port 22", where="hypervisor", why="it is off", cure="switch it on")
 
     stand.connect = connect
-    async with ride() as wizard:
+    async with ride(path=yaml) as wizard:
         await wizard.to_connect()
         await wizard.until(lambda: "Probably: it is off" in wizard.text())
         assert "Next: switch it on" in wizard.text()
@@ -107,12 +107,12 @@ async def test_a_host_that_does_not_answer_can_be_tried_again(ride, stand):
         await wizard.on(StageScreen)
 
 
-async def test_edit_leads_back_to_where_the_address_is_typed(ride, stand):
+async def test_edit_leads_back_to_where_the_address_is_typed(ride, stand, yaml):
     def connect(engine):
         raise HostUnavailable("no answer on port 22")
 
     stand.connect = connect
-    async with ride() as wizard:
+    async with ride(path=yaml) as wizard:
         await wizard.to_connect()
         assert isinstance(wizard.screen, ConnectScreen)
         await wizard.until(lambda: wizard.screen.failed)
@@ -130,7 +130,7 @@ async def test_apply_twice_in_a_row_runs_once(ride, stand):
 
     stand.apply = apply
     async with ride() as wizard:
-        await wizard.to_stage(SPAN.id)
+        await wizard.at(SPAN)
         wizard.screen.query_one("#apply").focus()
         await wizard.pilot.press("enter", "enter", "f4", "f4")
         await wizard.on(RunScreen)
@@ -145,7 +145,7 @@ async def test_a_failure_says_what_why_and_what_next(ride, stand):
     failed = finished(SPAN, state=State.FAILED, reason="status 1\nProbably: the disk is full", log_tail=tail, next_steps=("Make room.",))
     stand.apply = lambda engine, names: (engine.begin(), engine.end(failed, status=1))[1]
     async with ride() as wizard:
-        await wizard.to_stage(SPAN.id)
+        await wizard.at(SPAN)
         await wizard.pilot.press("f4")
         await wizard.on(ResultScreen)
         text = wizard.text()
@@ -166,7 +166,7 @@ async def test_what_can_be_done_about_a_failure(ride, stand, button, call):
     failed = finished(SPAN, state=State.FAILED, reason="status 1")
     stand.apply = lambda engine, names: engine.end(failed, status=1)
     async with ride() as wizard:
-        await wizard.to_stage(SPAN.id)
+        await wizard.at(SPAN)
         await wizard.pilot.press("f4")
         await wizard.on(ResultScreen)
         await wizard.idle()
@@ -179,7 +179,7 @@ async def test_what_can_be_done_about_a_failure(ride, stand, button, call):
 async def test_a_step_is_left_out_with_a_reason(ride, stand):
     stand.apply = lambda engine, names: engine.end(finished(SPAN, state=State.FAILED), status=1)
     async with ride() as wizard:
-        await wizard.to_stage(SPAN.id)
+        await wizard.at(SPAN)
         await wizard.pilot.press("f4")
         await wizard.on(ResultScreen)
         await wizard.pilot.click("#skip")
@@ -197,7 +197,7 @@ async def test_a_run_that_ends_with_an_error_says_it(ride, stand):
 
     stand.apply = apply
     async with ride() as wizard:
-        await wizard.to_stage(SPAN.id)
+        await wizard.at(SPAN)
         await wizard.pilot.press("f4")
         await wizard.on(ResultScreen)
         assert "the login was refused" in wizard.text()

@@ -93,7 +93,8 @@ def bridges(ctx: Context) -> Answer:
 
 def firewalls(ctx: Context) -> Answer:
     forwarding = ctx.see(FORWARDING)
-    running = [name.partition(".")[0] for name, unit in ctx.see(FIREWALL_UNITS).items() if unit.is_active]
+    active = [name.partition(".")[0] for name, unit in ctx.see(FIREWALL_UNITS).items() if unit.is_active]
+    running = [name for name in active if name != "ufw" or forwarding.ufw]
     if forwarding.legacy and forwarding.iptables == "nf_tables":
         running.append(f"iptables-legacy beside iptables (tables: {', '.join(forwarding.legacy)})")
     seen = ", ".join(running) or "none"

@@ -82,11 +82,10 @@ def run(arguments: Sequence[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _ended)
     try:
-        cli.main(list(arguments), standalone_mode=False, prog_name="homek8s-wizard")
+        # Outside its standalone mode click answers the status given to `ctx.exit`.
+        return int(cli.main(list(arguments), standalone_mode=False, prog_name="homek8s-wizard") or 0)
     except SystemExit as end:
         return int(end.code or 0)
-    except click.exceptions.Exit as end:
-        return int(end.exit_code)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -101,7 +100,6 @@ def run(arguments: Sequence[str]) -> int:
         return 128 + signal.SIGPIPE
     except Exception as error:
         return _bug(error)
-    return 0
 
 
 def _ended(number: int, frame: FrameType | None) -> None:

@@ -253,7 +253,8 @@ class Engine:
 
     def plan_undo(self, names: Sequence[str] = (), everything: bool = False) -> tuple[Planned, ...]:
         """What would be taken back, last step first."""
-        targets = tuple(reversed(self._targets(names if not everything else ())))
+        named = reversed(self._targets(names if not everything else ()))
+        targets = [(step, target) for step, target in named if not step.only_checks]
         ctx = self._observe(targets)
         return tuple(plan_undo(ctx, step, target, self.settings.guard_seconds) for step, target in targets)
 
@@ -262,6 +263,8 @@ class Engine:
         self._control = Control.new()
         finished, statuses = self._resume()
         for step, target in reversed(self._targets(names if not everything else ())):
+            if step.only_checks:
+                continue
             done, status = self._undo_one(step, target)
             finished.append(done)
             statuses.append(status)

@@ -107,7 +107,7 @@ def _undo(ctx: Context, step: Step, target: str) -> Plan:
     notes = {host: ctx.see(OURS, host) for host in step.facts(ctx.cluster, target)}
     done = {host: ours for host, ours in notes.items() if ours.of(name(step, target))}
     if not done:
-        return Nothing("nothing of it was done by the wizard" if not step.only_checks else "it only looks")
+        return Nothing("nothing that the wizard did is left of it")
     drifts = [drift for ours in done.values() for drift in ours.drifts(name(step, target))]
     if drifts:
         return Refused(

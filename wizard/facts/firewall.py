@@ -33,6 +33,8 @@ class Forwarding:
     legacy: tuple[str, ...] = ()
     """Tables of the old kind that exist; asking iptables-legacy about one would make it."""
     legacy_policy: str = ""
+    ufw: bool = False
+    """Is ufw switched on; its service counts as active even when it is not."""
 
     @property
     def drops(self) -> tuple[str, ...]:
@@ -53,6 +55,7 @@ def _forwarding(output: Output) -> Forwarding:
         iptables=flavour[1] if flavour else "legacy" if version else "",
         legacy=tuple(found["legacy"].split()),
         legacy_policy=found.get("policy", "").rpartition(" ")[2],
+        ufw=found.get("ufw") == "yes",
     )
 
 
@@ -69,6 +72,7 @@ FORWARDING = Fact(
     "forwarding",
     """printf 'iptables\\t%s\\n' "$(iptables -V 2>/dev/null)"
 printf 'legacy\\t%s\\n' "$(tr '\\n' ' ' </proc/net/ip_tables_names 2>/dev/null)"
+printf 'ufw\t%s\n' "$(sed -n 's/^ENABLED=//p' /etc/ufw/ufw.conf 2>/dev/null)"
 command -v nft >/dev/null && printf 'chains\\t%s\\n' "$(nft -j list chains | tr -d '\\n')"
 grep -qx filter /proc/net/ip_tables_names 2>/dev/null &&
   printf 'policy\\t%s\\n' "$(iptables-legacy -S FORWARD | head -n 1)"

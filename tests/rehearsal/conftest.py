@@ -1,0 +1,76 @@
+"""Real hypervisors for tests: one per suite and flavour, fresh for every test, removed at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from wizard.rehearsal import Rehearsal, requirements
+
+HERE = Path(__file__).parent
+
+Hypervisor = Callable[..., Rehearsal]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.rehearsal)
+
+
+class Pool:
+    """The rehearsals of this test run, by what they are; a machine that a test has used is reset for the next."""
+
+    def __init__(self) -> None:
+        self._all: dict[str, Rehearsal] = {}
+        self._used: set[str] = set()
+
+    def fresh(self, name: str, suite: str, bare: bool) -> Rehearsal:
+        if name not in self._all:
+            self._all[name] = Rehearsal(name)
+            self._all[name].up(suite, bare)
+        elif name in self._used:
+            self._all[name].reset()
+        self._used.add(name)
+        return self._all[name]
+
+    def remove(self) -> None:
+        """All of them are tried, whatever happens to one."""
+        failures = []
+        for rehearsal in self._all.values():
+            try:
+                rehearsal.down()
+            except Exception as error:
+                failures.append(error)
+        if failures:
+            raise ExceptionGroup("Rehearsals that could not be removed", failures)
+
+
+@pytest.fixture(scope="session")
+def _pool() -> Iterator[Pool]:
+    message = requirements.missing()
+    if message and os.environ.get("HOMEK8S_REQUIRE_REHEARSAL") == "1":
+        pytest.fail(message)
+    if message:
+        pytest.skip(message)
+    pool = Pool()
+    yield pool
+    pool.remove()
+
+
+@pytest.fixture
+def hypervisor(_pool: Pool) -> Hypervisor:
+    """A factory: `hypervisor()`, `hypervisor("trixie")`, `hypervisor(bare=True)`, `hypervisor(which="second")`."""
+    given: dict[str, Rehearsal] = {}
+
+    def make(suite: str = "bookworm", *, bare: bool = False, which: str = "") -> Rehearsal:
+        parts = ["pytest", str(os.getpid()), suite, "bare" if bare else "", which]
+        name = "-".join(filter(None, parts))
+        if name not in given:
+            given[name] = _pool.fresh(name, suite, bare)
+        return given[name]
+
+    return make

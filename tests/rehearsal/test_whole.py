@@ -1,0 +1,207 @@
+"""The first slice from end to end: the installed command against real hypervisors, and the machine asked what became."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Hypervisor
+from wizard_on import WizardOn, default_routes, forwarding_ports, links, networks, picture
+
+BOTH = pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+ADDRESS = ["192.168.182.100/24"]
+ALL_DONE = {
+    "preflight.hypervisor": "done",
+    "preflight.packages": "done",
+    "bridge.port": "done",
+    "bridge.network": "done",
+    "isolated.network": "done",
+}
+
+
+@pytest.fixture
+def wizard_on(hypervisor: Hypervisor, tmp_path: Path) -> Callable[..., WizardOn]:
+    def make(suite: str = "bookworm", *, bare: bool = False) -> WizardOn:
+        return WizardOn(hypervisor(suite, bare=bare), tmp_path / "owner")
+
+    return make
+
+
+def bridged(wizard: WizardOn, port: str = "enp4s0") -> None:
+    """br0 has exactly this port and the host's address, there is one way out, and both networks stand."""
+    seen = links(wizard.machine)
+    assert seen["br0"]["addresses"] == ADDRESS
+    assert seen[port]["master"] == "br0"
+    assert seen[port]["addresses"] == []
+    assert forwarding_ports(wizard.machine, "br0") == [port]
+    assert default_routes(wizard.machine) == [("192.168.182.1", "br0")]
+    wanted = {("vxlan10-bridge", "active", "yes"), ("kube-isolated", "active", "yes")}
+    assert wanted <= networks(wizard.machine)
+
+
+def nothing_to_do(wizard: WizardOn) -> None:
+    done = wizard.run("plan", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["changes"] == 0
+
+
+@BOTH
+def test_from_fresh_to_done_through_a_reboot_and_back(wizard_on: Callable[..., WizardOn], suite: str) -> None:
+    wizard = wizard_on(suite)
+    before = picture(wizard.machine)
+    planned = wizard.run("plan", "--json")
+    assert planned.returncode == 3, planned.stderr
+    wizard.ok("apply", "--yes")
+    bridged(wizard)
+    nothing_to_do(wizard)
+    assert wizard.states() == ALL_DONE
+    wizard.machine.reboot(power=False)
+    bridged(wizard)
+    nothing_to_do(wizard)
+    again = wizard.ok("apply", "--yes")
+    assert "part 1" not in again.stderr
+    wizard.ok("undo", "--all", "--yes")
+    assert picture(wizard.machine) == before
+    wizard.machine.reboot(power=False)
+    assert picture(wizard.machine) == before
+
+
+@BOTH
+def test_the_bridge_moves_to_another_card_without_a_loop(wizard_on: Callable[..., WizardOn], suite: str) -> None:
+    wizard = wizard_on(suite)
+    before = picture(wizard.machine)
+    wizard.wish(port="enp5s0", addresses="[]", gateway="", nameservers="")
+    wizard.ok("apply", "--yes")
+    assert forwarding_ports(wizard.machine, "br0") == ["enp5s0"]
+    assert links(wizard.machine)["enp4s0"]["addresses"] == ADDRESS
+    wizard.cluster_file.write_text(wizard.status.cluster_file.read_text())
+    wizard.ok("apply", "--yes")
+    bridged(wizard)
+    assert links(wizard.machine)["enp5s0"]["master"] is None
+    wizard.machine.reboot(power=True)
+    bridged(wizard)
+    assert links(wizard.machine)["enp5s0"]["master"] is None
+    nothing_to_do(wizard)
+    wizard.ok("undo", "--all", "--yes")
+    assert picture(wizard.machine) == before
+
+
+LOST = {"addresses": "[10.99.99.9/24]", "gateway": "10.99.99.1", "nameservers": ""}
+
+
+@BOTH
+def test_an_address_nobody_can_reach_goes_back_by_the_timer(wizard_on: Callable[..., WizardOn], suite: str) -> None:
+    wizard = wizard_on(suite)
+    wizard.ok("apply", "preflight", "--yes")
+    before = picture(wizard.machine)
+    wizard.wish(**LOST)
+    done = wizard.run("apply", "bridge.port", "--yes", "--guard-seconds", "15")
+    assert done.returncode == 1, done.stderr
+    assert "[reverted]" in done.stderr
+    assert picture(wizard.machine) == before
+    assert wizard.states()["bridge.port"] == "reverted"
+
+
+@BOTH
+def test_a_restart_before_it_was_confirmed_goes_back(wizard_on: Callable[..., WizardOn], suite: str) -> None:
+    wizard = wizard_on(suite)
+    wizard.ok("apply", "preflight", "--yes")
+    before = picture(wizard.machine)
+    wizard.wish(**LOST)
+    running = wizard.start("apply", "bridge.port", "--yes", "--guard-seconds", "300")
+    wizard.machine.inside(
+        "until [ -e /sys/class/net/br0/bridge ] && ip addr show br0 | grep -q 10.99; do sleep 0.1; done"
+    )
+    wizard.machine.reboot(power=True)
+    output, _ = running.communicate(timeout=200)
+    assert running.returncode == 1, output
+    assert "restarted before it was confirmed" in output
+    assert picture(wizard.machine) == before
+
+
+def until_part_runs(running: subprocess.Popen[str]) -> str:
+    assert running.stdout is not None
+    seen = []
+    for line in running.stdout:
+        seen.append(line)
+        if "==>" in line:
+            return "".join(seen)
+    raise AssertionError("it ended before its script ran:\n" + "".join(seen))
+
+
+STEPS = ("bridge.port", "bridge.network", "isolated.network")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_in_the_middle_of_a_part_it_goes_on(wizard_on: Callable[..., WizardOn], step: str) -> None:
+    wizard = wizard_on()
+    for earlier in STEPS[: STEPS.index(step)]:
+        wizard.ok("apply", earlier, "--yes")
+    wizard.ok("apply", "preflight", "--yes")
+    running = wizard.start("apply", step, "--yes")
+    until_part_runs(running)
+    running.send_signal(signal.SIGKILL)
+    running.communicate(timeout=30)
+    done = wizard.ok("apply", "--yes")
+    assert "was under way" in done.stderr
+    bridged(wizard)
+    nothing_to_do(wizard)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_link_cut_in_the_middle_of_a_part_is_waited_out(wizard_on: Callable[..., WizardOn], step: str) -> None:
+    wizard = wizard_on()
+    for earlier in STEPS[: STEPS.index(step)]:
+        wizard.ok("apply", earlier, "--yes")
+    wizard.ok("apply", "preflight", "--yes")
+    running = wizard.start("apply", step, "--yes")
+    seen = until_part_runs(running)
+    wizard.machine.cut()
+    wizard.machine.inside("sleep 4")
+    wizard.machine.restore()
+    output, _ = running.communicate(timeout=200)
+    assert running.returncode == 0, seen + output
+    wizard.ok("apply", "--yes")
+    bridged(wizard)
+    nothing_to_do(wizard)
+
+
+def test_a_wizard_elsewhere_with_the_same_file_goes_on_by_taking_over(
+    wizard_on: Callable[..., WizardOn], tmp_path: Path
+) -> None:
+    here = wizard_on()
+    here.ok("apply", "--yes")
+    there = WizardOn(here.machine, tmp_path / "elsewhere")
+    nothing_to_do(there)
+    assert there.run("undo", "isolated", "--yes").returncode == 5
+    there.ok("undo", "isolated", "--yes", "--take-over")
+    assert "kube-isolated" not in {name for name, *_ in networks(here.machine)}
+
+
+def test_a_file_of_ours_edited_by_hand_is_shown_and_not_lost(wizard_on: Callable[..., WizardOn]) -> None:
+    wizard = wizard_on()
+    wizard.ok("apply", "--yes")
+    [path, *_] = wizard.machine.inside("ls /etc/systemd/network/05-homek8s-*.network").split()
+    wizard.machine.inside(f"echo '# mine' >>{path}")
+    assert wizard.states()["bridge.port"] in ("drifted", "done")
+    refused = wizard.run("undo", "bridge.port", "--yes")
+    assert refused.returncode == 1
+    assert "+# mine" in refused.stderr
+    assert "# mine" in wizard.machine.inside(f"cat {path}")
+
+
+def test_no_secret_is_left_anywhere(wizard_on: Callable[..., WizardOn]) -> None:
+    wizard = wizard_on()
+    secret = wizard.status.password_file.read_text().strip()
+    done = wizard.ok("apply", "--yes")
+    assert secret not in done.stdout + done.stderr + wizard.ok("export").stdout
+    for path in (wizard.directory / "state").rglob("*"):
+        assert not path.is_file() or secret.encode() not in path.read_bytes(), path
+    found = wizard.machine.inside(
+        f"grep -rlF -- '{secret}' /var/lib/homek8s-wizard /etc /run /tmp /var/log 2>/dev/null; true"
+    )
+    assert found == ""

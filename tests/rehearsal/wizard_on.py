@@ -1,0 +1,109 @@
+"""The wizard as its owner runs it: the installed command, on the rehearsal's LAN, with a state directory of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from wizard.rehearsal import Rehearsal, RehearsalStatus
+
+COMMAND = Path(sys.executable).with_name("homek8s-wizard")
+
+
+class WizardOn:
+    """Runs `homek8s-wizard` against one machine; `machine.inside` stays the independent eye on it."""
+
+    def __init__(self, machine: Rehearsal, directory: Path) -> None:
+        self.machine, self.directory = machine, directory
+        directory.mkdir(exist_ok=True)
+        status = machine.status()
+        assert status is not None
+        self.status: RehearsalStatus = status
+        self.cluster_file = directory / "cluster.yaml"
+        self.cluster_file.write_text(status.cluster_file.read_text())
+
+    def argv(self, verb: str, *arguments: str) -> list[str]:
+        options = ["-c", str(self.cluster_file), "--ssh-config", str(self.status.ssh_config)]
+        password = ["--sudo-password-file", str(self.status.password_file)]
+        return [str(COMMAND), verb, *arguments, *options, *password]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "XDG_STATE_HOME": str(self.directory / "state")}
+
+    def run(self, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.machine.run_on_lan(
+            self.argv(verb, *arguments), capture_output=True, text=True, env=self.environment, timeout=300
+        )
+
+    def start(self, verb: str, *arguments: str) -> subprocess.Popen[str]:
+        """The command under way, its output readable line by line."""
+        return subprocess.Popen(
+            self.machine.on_lan(self.argv(verb, *arguments)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self.environment,
+        )
+
+    def ok(self, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        done = self.run(verb, *arguments)
+        assert done.returncode == 0, f"status {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def json(self, verb: str, *arguments: str) -> Any:
+        return json.loads(self.run(verb, *arguments, "--json").stdout)
+
+    def states(self) -> dict[str, str]:
+        return {row["step"]: row["state"] for row in self.json("status")["steps"]}
+
+    def wish(self, **changes: str) -> None:
+        """Lines of cluster.yaml's bridge section replaced: `port="enp5s0"`."""
+        lines = self.cluster_file.read_text().splitlines()
+        for key, value in changes.items():
+            [index] = [number for number, line in enumerate(lines) if line.startswith(f"  {key}:")]
+            lines[index] = f"  {key}: {value}" if value else ""
+        self.cluster_file.write_text("\n".join(lines) + "\n")
+
+
+def links(machine: Rehearsal) -> dict[str, dict[str, Any]]:
+    """Every link with its master and its global addresses, as `ip` says."""
+    found = json.loads(machine.inside("ip -j -d addr"))
+    return {
+        link["ifname"]: {
+            "master": link.get("master"),
+            "addresses": sorted(f"{a['local']}/{a['prefixlen']}" for a in link["addr_info"] if a["scope"] == "global"),
+            "kind": link.get("linkinfo", {}).get("info_kind"),
+        }
+        for link in found
+    }
+
+
+def default_routes(machine: Rehearsal) -> list[tuple[str, str]]:
+    return [(r["gateway"], r["dev"]) for r in json.loads(machine.inside("ip -j -4 route show default"))]
+
+
+def forwarding_ports(machine: Rehearsal, bridge: str) -> list[str]:
+    found = json.loads(machine.inside("bridge -j link"))
+    return sorted(p["ifname"] for p in found if p.get("master") == bridge and p["state"] == "forwarding")
+
+
+def networks(machine: Rehearsal) -> set[tuple[str, str, str]]:
+    """(name, state, autostart), as virsh says."""
+    lines = machine.inside("LC_ALL=C virsh -q net-list --all").splitlines()
+    return {tuple(line.split()[:3]) for line in lines if line.strip()}  # type: ignore[misc]
+
+
+def picture(machine: Rehearsal) -> dict[str, Any]:
+    """All that undo must bring back: files under /etc, links, addresses, routes, libvirt's networks."""
+    files = machine.inside(
+        "find /etc /usr/lib/systemd -xdev \\( -type f -o -type l \\) ! -path '/etc/libvirt/qemu/networks/autostart/*' "
+        '-exec sh -c \'for f; do [ -L "$f" ] && echo "$f -> $(readlink "$f")" || sha256sum "$f"; done\' sh {} + | sort'
+    )
+    routes = sorted(json.dumps(route, sort_keys=True) for route in json.loads(machine.inside("ip -j -4 route")))
+    return {"files": files.splitlines(), "links": links(machine), "routes": routes, "networks": networks(machine)}
