@@ -327,6 +327,11 @@ class Step:
     """Values found on the hosts for those keys, best first."""
     targets: Callable[[Cluster], tuple[str, ...]] = hypervisor_only
     checks: Callable[[Context, str], tuple[Check, ...]] = no_checks
+    fresh: Callable[[Cluster], Mapping[tuple[str, str], Seen]] = lambda cluster: {}
+    """What (host, fact id) would be on a freshly installed host when this step's turn comes; for a runbook made
+    unconnected. What only the host knows is a marked placeholder."""
+    look: Callable[[Cluster, str], tuple[str, ...]] = lambda cluster, target: ()
+    """Read-only commands with which the owner sees for themselves that it is as wanted."""
     undo: Callable[[Context, str, tuple[Action, ...]], Plan] | None = None
     """From the recorded inverses (last first) to what undoing means; None: just run them."""
 
