@@ -16,6 +16,7 @@ from wizard.errors import TookTooLong, WizardError
 from wizard.model import AnyFact, Fact, FactError, Known, LibvirtFact, Output, Seen, Unseen
 from wizard.remote.connection import MIB, Connection
 from wizard.remote.libvirt_tunnel import CannotTell, LibvirtTunnel
+from wizard.remote.wire import lost
 
 OUT_CAP = MIB
 ERR_CAP = 4096
@@ -23,6 +24,8 @@ _LANES = 4
 _GRACE = 10.0
 _OPEN_LIMIT = 60.0
 """Seconds to open libvirt, the owner typing a password for sudo included."""
+
+_ENDING = 5.0
 
 _PROLOGUE = """\
 d=$(mktemp -d /run/hk8s-facts.XXXXXX 2>/dev/null || mktemp -d) || exit 71
@@ -34,8 +37,8 @@ fact() {
     { { sh -c "$1" 3>&- </dev/null; echo $? >"$2.rc"; } 2>&1 >&3 3>&- | { head -c ERR_CAP >"$2.err"; cat >/dev/null; }
     } 3>&1 | head -c OUT_CAP >"$2.out"
   ' fact "$3" "$d/$1"
-  late=$?
-  [ -s "$d/$1.rc" ] || echo "$late" >"$d/$1.rc"
+  # Also late: a process left behind that still holds the output. What was read of it until then is not all.
+  case $? in 124|137) echo 124 >"$d/$1.rc";; esac
 }
 """
 
@@ -67,8 +70,12 @@ def observe(connection: Connection, facts: Sequence[AnyFact[Any]]) -> dict[str, 
     commands = [fact for fact in facts if isinstance(fact, Fact)]
     through_libvirt = [fact for fact in facts if isinstance(fact, LibvirtFact)]
     reading = _Reading(connection, through_libvirt) if through_libvirt else None
-    seen = _run(connection, commands) if commands else {}
-    return {**seen, **(reading.result() if reading else {})}
+    try:
+        seen = _run(connection, commands) if commands else {}
+        return {**seen, **(reading.result() if reading else {})}
+    finally:
+        if reading:
+            reading.end()
 
 
 def observe_all(
@@ -172,7 +179,7 @@ def _parsed(read: Callable[[], Any]) -> Seen:
         return Known(read())
     except FactError as unclear:
         return Unseen(str(unclear))
-    except Exception as unclear:  # a parser, or a reader of libvirt, may stumble over anything; the rest is still seen
+    except Exception as unclear:  # a parser, or libvirt, may stumble over anything; the rest is still seen
         return Unseen(f"not understood ({type(unclear).__name__}: {str(unclear)[:200]})")
 
 
@@ -185,55 +192,44 @@ class _Reading:
     def __init__(self, connection: Connection, facts: Sequence[LibvirtFact[Any]]) -> None:
         self._facts = facts
         self._connection = connection
-        self._tunnel: LibvirtTunnel | None = None
-        self._answers: queue.SimpleQueue[Seen | WizardError | None] = queue.SimpleQueue()
-        threading.Thread(target=self._work, daemon=True, name=f"libvirt {connection.host}").start()
+        self._tunnel = LibvirtTunnel(connection)
+        self._answers: queue.SimpleQueue[Seen | WizardError] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, daemon=True, name=f"libvirt {connection.host}")
+        self._thread.start()
 
     def result(self) -> dict[str, Seen]:
-        """Raises what the connection raised."""
+        """Raises what the connection raised, `HostLostError` also when libvirt only noticed that it is gone."""
         seen: dict[str, Seen] = {}
-        try:
-            if self._next(_OPEN_LIMIT) is None:
-                for fact in self._facts:
-                    seen[fact.id] = self._next(fact.limit) or Unseen("not read")
-        except queue.Empty:
-            if self._tunnel:
-                self._tunnel.close()
+        limit = _OPEN_LIMIT
+        for fact in self._facts:
+            try:
+                answer = self._answers.get(timeout=limit + fact.limit)
+            except queue.Empty:
+                break
+            if isinstance(answer, WizardError):
+                raise answer
+            seen[fact.id], limit = answer, 0
+        if not self._connection.alive:
+            raise lost(self._connection.host)
         unanswered = Unseen("libvirt did not answer in time")
         return {fact.id: seen.get(fact.id, unanswered) for fact in self._facts}
 
-    def _next(self, limit: float) -> Seen | None:
-        answer = self._answers.get(timeout=limit)
-        if isinstance(answer, WizardError):
-            raise answer
-        return answer
+    def end(self) -> None:
+        """Whatever still waits in libvirt fails now; returns when the tunnel is gone."""
+        self._tunnel.close()
+        self._thread.join(_ENDING)
 
     def _work(self) -> None:
         try:
-            with LibvirtTunnel(self._connection) as self._tunnel:
-                self._read(self._tunnel)
-        except WizardError as failure:
-            self._answers.put(failure)
-
-    def _read(self, tunnel: LibvirtTunnel) -> None:
-        try:
-            opened = tunnel.open()
-        except CannotTell as unclear:
-            self._answers.put(None)
+            opened = self._tunnel.open()
+        except (CannotTell, TookTooLong) as unclear:
             for _ in self._facts:
                 self._answers.put(Unseen(str(unclear)))
-            return
-        self._answers.put(None)
-        try:
+        except WizardError as failure:
+            self._answers.put(failure)
+        else:
             for fact in self._facts:
                 self._answers.put(_parsed(partial(fact.read, opened)))
-        finally:
             if opened is not None:
-                _close(opened)
-
-
-def _close(opened: Any) -> None:
-    import libvirt
-
-    with suppress(libvirt.libvirtError):
-        opened.close()
+                with suppress(Exception):  # libvirtError, which is not imported here
+                    opened.close()

@@ -1,0 +1,219 @@
+"""Facts of a host in one round trip, whatever its commands print."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Server, login_to, until
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wizard.errors import HostLostError
+from wizard.model import Fact, FactError, Known, LibvirtFact, Output, Unseen
+from wizard.remote.connection import Connection, connect
+from wizard.remote.observe import ERR_CAP, OUT_CAP, facts_script, observe, observe_all, parse_frames
+
+NONCE = "0123456789abcdef"
+
+
+def whole(output: Output) -> Output:
+    return output
+
+
+def fact(name: str, command: str, parse: Callable[[Output], Any] = whole, limit: int = 15) -> Fact[Any]:
+    return Fact(name, command, parse, limit)
+
+
+def locally(*commands: str, limit: int = 15, shell: str = "sh") -> dict[int, Output]:
+    """The generated script, run by a shell here."""
+    facts = [fact(str(number), command, limit=limit) for number, command in enumerate(commands)]
+    done = subprocess.run([shell, "-s"], input=facts_script(facts, NONCE).encode(), capture_output=True, check=True)
+    return {place: frame.output for place, frame in parse_frames(done.stdout, NONCE).items()}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Any:
+    def places() -> set[Path]:
+        return {*Path("/run").glob("hk8s-facts.*"), *Path("/tmp").glob("hk8s-libvirt.*")}
+
+    before = places()
+    yield
+    until(lambda: places() <= before)
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_output_error_and_status(shell: str) -> None:
+    seen = locally("echo out; echo err >&2; exit 3", "true", "printf 'no newline'", shell=shell)
+    assert seen == {0: Output(3, b"out\n", b"err\n"), 1: Output(0, b"", b""), 2: Output(0, b"no newline", b"")}
+
+
+def test_hostile_output() -> None:
+    frame = f"{NONCE} 0 0 whole 5 0\\nhello{NONCE} end\\n"
+    commands = [
+        f"printf '{frame}'",
+        f"printf '\\n\\n{NONCE} '",
+        r"printf '\000\001\377\376 \342\202'",
+        "head -c 200000 /dev/urandom",
+        f"printf '{frame}' >&2",
+        "echo 'it'\"'\"'s \"$(whoami)\" `id -u` \\$HOME'",
+    ]
+    seen = locally(*commands)
+    assert sorted(seen) == list(range(6))
+    assert seen[0].out == frame.replace("\\n", "\n").encode()
+    assert seen[2].out == b"\0\1\xff\xfe \xe2\x82"
+    assert len(seen[3].out) == 200_000
+    assert seen[4].err == frame.replace("\\n", "\n").encode()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.binary(max_size=200), st.binary(max_size=100), st.integers(0, 123)), max_size=6))
+def test_any_output_comes_back(outputs: list[tuple[bytes, bytes, int]]) -> None:
+    def octal(data: bytes) -> str:
+        return "".join(f"\\{byte:03o}" for byte in data)
+
+    seen = locally(*(f"printf '{octal(out)}'; printf '{octal(err)}' >&2; exit {rc}" for out, err, rc in outputs))
+    assert list(seen.values()) == [Output(rc, out, err) for out, err, rc in outputs]
+
+
+@given(st.binary(max_size=300))
+def test_any_stream_is_read_without_a_crash(stream: bytes) -> None:
+    parse_frames(stream, NONCE)
+    parse_frames(f"{NONCE} 0 0 whole 3 0\nabc".encode() + stream, NONCE)
+
+
+def test_a_stream_that_breaks_off_keeps_what_came_whole() -> None:
+    stream = f"{NONCE} 0 0 whole 3 0\nabc{NONCE} 1 0 whole 3 0\nab".encode()
+    assert list(parse_frames(stream, NONCE)) == [0]
+
+
+def test_much_output() -> None:
+    seen = locally(f"head -c {OUT_CAP} /dev/zero", f"head -c {OUT_CAP} /dev/zero >&2; echo after; exit 1")
+    assert len(seen[0].out) == OUT_CAP
+    assert (seen[1].rc, seen[1].out, len(seen[1].err)) == (1, b"after\n", ERR_CAP)
+
+
+def test_commands_have_no_stdin_and_do_not_meet() -> None:
+    seen = locally("cat; echo $-; x=1; trap 'echo bye' EXIT", "echo ${x-unset}; exit 0; echo no", "cd /tmp", "exec pwd")
+    assert seen[1].out == b"unset\n"
+    assert seen[3].out != b"/tmp\n"
+
+
+def test_a_process_left_behind_is_late_not_waited_for() -> None:
+    start = time.monotonic()
+    seen = locally("echo before; setsid sleep 3 & echo $!", limit=1)
+    assert seen[0].rc == 124
+    assert time.monotonic() - start < 3
+
+
+def test_slow_commands_run_beside_each_other() -> None:
+    start = time.monotonic()
+    locally(*["sleep 0.5"] * 4)
+    assert time.monotonic() - start < 1.5
+
+
+# ---------------------------------------------------------------- over ssh
+
+
+def test_every_fact_has_an_answer(connection: Connection) -> None:
+    def broken(output: Output) -> str:
+        raise FactError("no such thing as I know it")
+
+    seen = observe(
+        connection,
+        [
+            fact("plain", "echo hello", lambda output: output.text.strip()),
+            fact("absent", "no-such-command-here", lambda output: output.rc),
+            fact("refused", "true", broken),
+            fact("number", "echo x", lambda output: int(output.text)),
+            fact("index", "true", lambda output: output.text.split()[3]),
+            fact("none", "true", lambda output: None),
+            fact("slow", "sleep 60", limit=1),
+            fact("stubborn", "trap '' TERM; while :; do sleep 1; done", limit=1),
+            fact("big", "head -c 3000000 /dev/zero"),
+            fact("endless", "yes", limit=10),
+            fact("124", "exit 124"),
+            fact("root", "id -u; echo $LC_ALL", lambda output: output.text),
+        ],
+    )
+    assert seen["plain"] == Known("hello")
+    assert seen["absent"] == Known(127)
+    assert seen["refused"] == Unseen("no such thing as I know it")
+    assert isinstance(seen["number"], Unseen)
+    assert "ValueError" in seen["number"].reason
+    assert isinstance(seen["index"], Unseen)
+    assert seen["none"] == Known(None)
+    assert seen["slow"] == seen["stubborn"] == Unseen("no answer within 1 s")
+    assert seen["big"] == seen["endless"] == Unseen("more than 1 MiB of output")
+    assert isinstance(seen["124"], Unseen)
+    assert seen["root"] == Known("0\nC\n")
+
+
+def test_no_facts(connection: Connection) -> None:
+    assert observe(connection, []) == {}
+
+
+def test_a_full_disk_is_not_a_crash(connection: Connection) -> None:
+    """The frames end early when the host cannot keep the outputs."""
+    seen = observe(
+        connection, [fact("killer", "kill -9 $(ps -o ppid= -p $(ps -o ppid= -p $PPID))"), fact("other", "true")]
+    )
+    assert set(seen) == {"killer", "other"}
+
+
+def test_a_lost_connection_is_said(own_sshd: Callable[..., Server], tmp_path: Path) -> None:
+    import signal
+    import threading
+
+    server = own_sshd()
+    connection = connect(login_to(server, tmp_path))
+    threading.Timer(0.3, server.signal_sessions, [signal.SIGKILL]).start()
+    with pytest.raises(HostLostError):
+        observe(connection, [fact("slow", "sleep 2"), LibvirtFact("libvirt", lambda host: host)])
+
+
+def test_many_facts_in_one_round_trip(connection: Connection) -> None:
+    seen = observe(
+        connection, [fact(str(number), f"echo {number}", lambda output: int(output.text)) for number in range(60)]
+    )
+    assert seen == {str(number): Known(number) for number in range(60)}
+
+
+def test_hosts_in_parallel(own_sshd: Callable[..., Server], connection: Connection, tmp_path: Path) -> None:
+    gone = connect(login_to(own_sshd(), tmp_path))
+    gone.close()
+    slow = [fact("slow", "sleep 0.5; echo x", lambda output: output.text)]
+    start = time.monotonic()
+    seen = observe_all({"one": (connection, slow), "two": (connection, slow), "gone": (gone, slow)})
+    assert time.monotonic() - start < 1.5
+    assert seen["one"] == seen["two"] == {"slow": Known("x\n")}
+    assert isinstance(seen["gone"], HostLostError)
+
+
+# ---------------------------------------------------------------- libvirt
+
+
+def test_no_libvirt_there(connection: Connection) -> None:
+    if Path("/run/libvirt/libvirt-sock").exists():
+        pytest.skip("libvirtd runs here")
+    seen = observe(connection, [LibvirtFact("version", lambda host: host and host.getVersion())])
+    assert seen == {"version": Known(None)}
+
+
+def test_a_helper_that_hangs_is_given_up(
+    own_sshd: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = own_sshd()
+    monkeypatch.setattr("wizard.remote.libvirt_tunnel._HELPER", ("sleep", "60"))
+    monkeypatch.setattr("wizard.remote.observe._OPEN_LIMIT", 0.5)
+    with connect(login_to(server, tmp_path)) as connection:
+        start = time.monotonic()
+        seen = observe(connection, [LibvirtFact("version", lambda host: host), fact("other", "echo x", whole)])
+        assert time.monotonic() - start < 5
+        assert seen["version"] == Unseen("libvirt did not answer in time")
+        assert isinstance(seen["other"], Known)
+        assert connection.run("echo alive").text == "alive\n"
