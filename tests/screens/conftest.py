@@ -16,6 +16,7 @@ from textual.widgets import Log
 from screens.app import WizardApp
 from screens.connect import ConnectScreen
 from screens.plain import Plain
+from screens.record import Record
 from screens.session import Session
 from screens.stage import StageScreen
 from screens.welcome import WelcomeScreen
@@ -96,7 +97,7 @@ class Ride:
     async def at(self, step: Step, target: str = HYPERVISOR) -> StageScreen:
         """On a step at once, without the screens before it."""
         engine = self.app.new_engine(load(self.yaml), self.app.settings, self.app.asker.ask, self.app.feed.observe)
-        self.app.session = session = Session(engine, self.app.record, rows=engine.status())
+        self.app.session = session = Session(engine, Record(self.app.settings.directory("aki")), rows=engine.status())
         session.go_to(f"{step.id}@{target}" if target else step.id)
         screen = StageScreen(session)
         await self.app.push_screen(screen)
