@@ -1,0 +1,145 @@
+"""What a freshly installed host would say when each step's turn comes, and how its owner looks for themselves.
+
+The host is a Debian or Ubuntu whose network systemd-networkd manages; its card has the address that the bridge is to
+have. With these values a plan can be made, and printed, before there is such a host (`wizard.runbook`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_interface
+from typing import Any, cast
+
+from wizard.cluster import Cluster
+from wizard.facts.libvirt import DOMAINS, NETWORKS, Domains, Networks
+from wizard.facts.network import LINKS, NAMESERVERS, ROUTES, SSH_PATH, Address, Link, Links, Route
+from wizard.facts.network_owners import OWNERS, Owners
+from wizard.facts.networkd import NETWORKD, Managed, Networkd
+from wizard.facts.networkd_files import NETWORK_FILES, NetworkFiles
+from wizard.facts.packages import HYPERVISOR_PACKAGES, PACKAGES, Packages
+from wizard.facts.units import LIBVIRT_UNITS
+from wizard.model import HYPERVISOR, AnyFact, Known, Seen
+from wizard.sections import Bridge
+from wizard.stages.bridge_notes import mentions
+from wizard.stages.libvirt_network import WantedNetwork, xml_file
+from wizard.stages.preflight_packages import DROP_IN, DROP_INS
+
+READ_THERE = "READ-FROM-THE-HOST"
+"""Stands for what only the host itself knows."""
+
+_EXAMPLE = ip_interface("192.0.2.10/24")
+
+Values = Mapping[tuple[str, str], Seen]
+
+
+def _on_hypervisor(values: Mapping[AnyFact[Any], object]) -> Values:
+    return {(HYPERVISOR, fact.id): Known(value) for fact, value in values.items()}
+
+
+# ---------------------------------------------------------------- preflight
+
+
+def packages(cluster: Cluster) -> Values:
+    """apt knows all packages, none is installed, and its lists were never fetched."""
+    return _on_hypervisor(
+        {
+            PACKAGES: Packages(candidate=dict.fromkeys(HYPERVISOR_PACKAGES, READ_THERE)),
+            LIBVIRT_UNITS: {},
+            DROP_IN: dict.fromkeys(DROP_INS.values()),
+            NETWORKS: Networks(daemon=False),
+            DOMAINS: Domains(daemon=False),
+        }
+    )
+
+
+def look_at_machine(cluster: Cluster, target: str) -> tuple[str, ...]:
+    return ("systemctl --version", "virt-host-validate qemu", "free -h", "df -h /var/lib/libvirt", "timedatectl")
+
+
+def look_at_packages(cluster: Cluster, target: str) -> tuple[str, ...]:
+    return ("virsh -c qemu:///system version", "systemctl status libvirtd --no-pager")
+
+
+# ---------------------------------------------------------------- bridge
+
+
+def bridge_port(cluster: Cluster) -> Values:
+    """libvirt is there and has nothing; the card has its cable in, and no bridge yet."""
+    wanted = cluster.bridge
+    if wanted is None:
+        return {}
+    gateway = str(wanted.gateway) if wanted.gateway else ""
+    iaid = cast(int, READ_THERE)  # it is only printed
+    return _on_hypervisor(
+        {
+            LINKS: Links((_card(wanted),)),
+            ROUTES: (Route("default", gateway, wanted.port),) if gateway else (),
+            SSH_PATH: None,
+            NAMESERVERS: (),
+            OWNERS: Owners(),
+            NETWORKD: Networkd(True, "enabled", {wanted.port: Managed("configured")}, {wanted.port: iaid}),
+            NETWORK_FILES: NetworkFiles(),
+            NETWORKS: Networks(),
+            DOMAINS: Domains(),
+            mentions(wanted.port): (),
+        }
+    )
+
+
+def _card(wanted: Bridge) -> Link:
+    # The address is never shown: where a lease is wanted, having one is all that is asked.
+    leased = (Address(_EXAMPLE, dynamic=True),) if wanted.dhcp else ()
+    addresses = tuple(Address(each) for each in wanted.addresses)
+    return Link(wanted.port, READ_THERE, hardware=True, carrier=True, addresses=addresses or leased)
+
+
+def bridge_network(cluster: Cluster) -> Values:
+    """The bridge is there, and libvirt has no network yet."""
+    wanted = cluster.bridge
+    if wanted is None:
+        return {}
+    return {
+        **_on_hypervisor({LINKS: Links((Link(wanted.name, READ_THERE, kind="bridge"),))}),
+        **_no_network(wanted.network),
+    }
+
+
+def look_at_bridge(cluster: Cluster, target: str) -> tuple[str, ...]:
+    wanted = cluster.bridge
+    if wanted is None:
+        return ()
+    return (
+        "networkctl list",
+        "bridge link",
+        f"ip address show dev {wanted.name}",
+        f"networkctl status {wanted.port} --no-pager",
+        "ip route",
+    )
+
+
+def look_at_bridge_network(cluster: Cluster, target: str) -> tuple[str, ...]:
+    return _virsh(cluster.bridge.network) if cluster.bridge else ()
+
+
+# ---------------------------------------------------------------- isolated
+
+
+def isolated_network(cluster: Cluster) -> Values:
+    """No link, route or network of that name or range."""
+    wanted = cluster.isolated
+    return {**_on_hypervisor({LINKS: Links(()), ROUTES: ()}), **_no_network(wanted.name)} if wanted else {}
+
+
+def look_at_isolated_network(cluster: Cluster, target: str) -> tuple[str, ...]:
+    return _virsh(cluster.isolated.name) if cluster.isolated else ()
+
+
+def _no_network(name: str) -> Values:
+    wanted = WantedNetwork(name, "", "")
+    files: dict[AnyFact[Any], object] = {xml_file(wanted.path): None, xml_file(wanted.before): None}
+    return _on_hypervisor({NETWORKS: Networks(), DOMAINS: Domains(), **files})
+
+
+def _virsh(network: str) -> tuple[str, ...]:
+    virsh = "virsh -c qemu:///system"
+    return (f"{virsh} net-info {network}", f"{virsh} net-dumpxml {network}", f"{virsh} net-list --all")
