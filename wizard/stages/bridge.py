@@ -16,7 +16,7 @@ from wizard.actions import Action
 from wizard.cluster import Cluster
 from wizard.facts.network import NAMESERVERS
 from wizard.model import HYPERVISOR, AnyFact, Blocked, Context, Do, Finding, Nothing, Plan, Refused, Stage, Step
-from wizard.stages import bridge_files, bridge_network
+from wizard.stages import bridge_files, bridge_network, fresh
 from wizard.stages.bridge_change import change
 from wizard.stages.bridge_claims import as_wanted, missing
 from wizard.stages.bridge_defaults import defaults
@@ -44,7 +44,7 @@ def plan(ctx: Context, target: str) -> Plan:
 
 
 def differences(scene: Scene) -> tuple[str, ...]:
-    """In words, what is not as wanted: now, else at the next boot, for which any other manager of the links is trusted."""
+    """In words, what is not as wanted: now, or at the next boot, which another manager of the links is trusted with."""
     if scene.bridge is None:
         return (f"there is no {scene.wanted.name}",)
     at_boot = () if _manager(scene) else tuple(each.otherwise for each in bridge_files.unmet(scene))
@@ -104,6 +104,8 @@ PORT = Step(
     ),
     defaults=defaults,
     undo=undo,
+    fresh=fresh.bridge_port,
+    look=fresh.look_at_bridge,
 )
 
 STAGE = Stage(

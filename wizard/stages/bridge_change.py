@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
 
 from wizard.actions import Action, OnUndo, Run, Wait
+from wizard.addresses import Interface
 from wizard.facts.network import Link
 from wizard.model import HYPERVISOR, Guard, Part, Probe, Risk
-from wizard.stages.bridge_claims import as_now, as_wanted, test
+from wizard.stages.bridge_claims import as_now, as_wanted, probe
 from wizard.stages.bridge_files import file_actions
-from wizard.stages.bridge_scene import Scene
+from wizard.stages.bridge_scene import Scene, joins
 
 SETTLE = 15
 """Seconds for systemd-networkd to bring about what its files say; DHCP took 4 (DOMAIN S1)."""
@@ -36,37 +37,60 @@ def change(scene: Scene) -> Part:
     )
 
 
-# The way back reads from bottom to top: the files first, then the port leaves the bridge, the former one returns,
-# networkd reads its files again, and is restarted if that does not bring back what was.
+# The way back reads from bottom to top: the files first, then the port leaves the bridge, networkd reads its files
+# again, and is restarted if that does not bring back what was.
 
 
 def _way_back(scene: Scene) -> Iterator[Action]:
-    was = Wait(test(as_now(scene)), SETTLE, "the network is as it was")
-    yield OnUndo(Run(was.argv(), words=was.summary))
+    before = as_now(scene)
+    for link in scene.touched:
+        yield from (OnUndo(run) for run in announce(scene, link.name, [each.interface for each in link.addresses]))
+    for name, claims in before.items():
+        was = Wait(probe(claims), SETTLE, f"{name} is as it was")
+        yield OnUndo(Run(was.argv(), words=was.summary))
     if scene.networkd.active:
-        yield OnUndo(Run(RESTART, unless=replace(was, limit=COME_BACK).argv()))
+        everything = probe(claim for claims in before.values() for claim in claims)
+        yield OnUndo(Run(RESTART, unless=Wait(everything, COME_BACK, "all is as it was").argv()))
         yield OnUndo(Run(RELOAD))
 
 
 def _release(scene: Scene) -> Iterator[Action]:
-    """The former port goes down before the new one joins: two cables into one LAN would be a loop (DOMAIN E6)."""
+    """The former port goes down before the new one joins: two cables into one LAN would be a loop (DOMAIN E6).
+
+    networkd takes it back by its file; one that was put in by hand is put in by hand again.
+    """
     for nic in scene.former:
-        yield Run(_set(nic, "down"), undo=Run(_set(nic, "up")) if nic.up else None)
+        by_hand = not joins(scene.config(nic), scene.wanted.name)
+        yield Run(_set(nic, "down"), undo=Run(_set(nic, "up")) if by_hand and nic.up else None)
         if nic.master:
-            yield Run(_set(nic, "nomaster"), undo=Run(_set(nic, "master", nic.master)))
+            yield Run(_set(nic, "nomaster"), undo=Run(_set(nic, "master", nic.master)) if by_hand else None)
 
 
 def _undo_port(scene: Scene) -> Iterator[Action]:
-    """On the way back the port leaves the bridge, and a bridge that was made here goes."""
+    """On the way back the port leaves the bridge, and a bridge, or an address, that was made here goes."""
     port, name = scene.port, scene.wanted.name
     if port is not None and not port.up:
         yield OnUndo(Run(_set(port, "down")))
     if scene.bridge is None:
-        there = ("test", "!", "-e", f"/sys/class/net/{name}")
-        yield OnUndo(Run(("ip", "link", "delete", "dev", name, "type", "bridge"), unless=there))
+        yield OnUndo(Run(("ip", "link", "delete", "dev", name, "type", "bridge"), unless=_no(f"{name}")))
+    else:
+        yield from (OnUndo(_without(name, str(each))) for each in scene.wanted.addresses if _is_new(scene, str(each)))
     if port is not None and port.master != name:
-        outside = ("test", "!", "-e", f"/sys/class/net/{port.name}/master")
-        yield OnUndo(Run(_set(port, "nomaster"), unless=outside))
+        yield OnUndo(Run(_set(port, "nomaster"), unless=_no(f"{port.name}/master")))
+
+
+def _is_new(scene: Scene, address: str) -> bool:
+    return scene.bridge is None or address not in [str(each.interface) for each in scene.bridge.addresses]
+
+
+def _without(device: str, address: str) -> Run:
+    """networkd 252 can leave it there: `br0: Could not set route: Nexthop has invalid gateway`, and it gives up."""
+    absent = ("sh", "-c", f'test -z "$(ip -o addr show dev {device} to {address.partition("/")[0]})"')
+    return Run(("ip", "addr", "del", address, "dev", device), unless=absent)
+
+
+def _no(path: str) -> tuple[str, ...]:
+    return ("test", "!", "-e", f"/sys/class/net/{path}")
 
 
 def _settle(scene: Scene) -> Iterator[Action]:
@@ -74,13 +98,32 @@ def _settle(scene: Scene) -> Iterator[Action]:
     words = f"{scene.wanted.name} forwards through {scene.wanted.port}" + (
         " and has its address" if scene.addressed else ""
     )
-    settled = Wait(test(as_wanted(scene)), SETTLE, words)
+    settled = Wait(probe(as_wanted(scene)), SETTLE, words)
     if scene.networkd.active:
         yield Run(RELOAD)
         yield Run(RESTART, words=f"restart systemd-networkd unless {words}", unless=settled.argv())
     if not scene.networkd.active or scene.networkd.unit != "enabled":
         yield Run(("systemctl", "enable", "--now", NETWORKD), undo=_leave_networkd(scene))
     yield settled
+    yield from announce(scene, scene.wanted.name, scene.wanted.addresses)
+
+
+def announce(scene: Scene, device: str, addresses: Iterable[Interface]) -> Iterator[Run]:
+    """Neighbours still send to the MAC that the address had. A question of ours to all of them puts that right: each
+    notes who asks (RFC 826). A datagram to a neighbour whose MAC is forgotten raises the question, without arping."""
+    for address in addresses:
+        if address.version == 4:
+            other = _neighbour(scene, address)
+            ask = f"ip neigh flush to {other} dev {device}; echo >/dev/udp/{other}/9; true"
+            yield Run(("bash", "-c", ask), words=f"tell the LAN where {address.ip} is now")
+
+
+def _neighbour(scene: Scene, address: Interface) -> str:
+    """An address on the same LAN, better of a machine that is there: the router, or where the wizard runs."""
+    known = [scene.wanted.gateway, *(ip_address(route.gateway) for route in scene.routes if route.gateway)]
+    known += [ip_address(scene.ssh.client)] if scene.ssh else []
+    others = (str(each) for each in known if each in address.network and each != address.ip)
+    return next(others, str(next(each for each in address.network.hosts() if each != address.ip)))
 
 
 def _leave_networkd(scene: Scene) -> Run:

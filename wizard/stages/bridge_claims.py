@@ -4,7 +4,7 @@ of it, and a test that the host itself can run while it waits."""
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from wizard.facts.network import Link
@@ -38,31 +38,29 @@ def as_wanted(scene: Scene) -> tuple[Claim, ...]:
     )
 
 
-def as_now(scene: Scene) -> tuple[Claim, ...]:
-    """What holds now of the links that will change: on the way back, all of it must hold again."""
-    return tuple(claim for claim in _about_now(scene) if claim.holds)
+def as_now(scene: Scene) -> dict[str, tuple[Claim, ...]]:
+    """For each link that will change, what holds of it now: on the way back, all of it must hold again."""
+    found = {link.name: _holding(scene, link) for link in scene.touched}
+    return found if scene.bridge else {**found, scene.wanted.name: (no_bridge(scene),)}
 
 
-def _about_now(scene: Scene) -> Iterator[Claim]:
-    if scene.bridge is None:
-        yield no_bridge(scene)
-    for link in scene.touched:
-        if uplink(link):
-            yield forwards(scene, link)
-            yield is_out(scene, link)
-        for address in link.addresses:
-            yield (
-                has_lease(scene, link.name)
-                if address.dynamic
-                else has_address(scene, link.name, str(address.interface))
-            )
-    names = {link.name for link in scene.touched}
+def _holding(scene: Scene, link: Link) -> tuple[Claim, ...]:
+    return tuple(claim for claim in _about(scene, link) if claim.holds)
+
+
+def _about(scene: Scene, link: Link) -> Iterator[Claim]:
+    if uplink(link):
+        yield forwards(scene, link)
+        yield is_out(scene, link)
+    yield has_no_address(scene, link.name)
+    yield has_lease(scene, link.name)
+    yield from (has_address(scene, link.name, str(each.interface)) for each in link.addresses if not each.dynamic)
     for route in scene.routes:
-        if route.to == "default" and route.device in names and route.gateway:
+        if route.to == "default" and route.device == link.name and route.gateway:
             yield leads_out(scene, route.device, route.gateway)
 
 
-def test(claims: tuple[Claim, ...]) -> tuple[str, ...]:
+def probe(claims: Iterable[Claim]) -> tuple[str, ...]:
     """One command that succeeds when all of these hold."""
     return ("sh", "-c", " && ".join(claim.test for claim in claims) or "true")
 

@@ -147,14 +147,15 @@ def adopted(scene: Scene) -> tuple[str, ...]:
 
 def in_the_way(scene: Scene) -> tuple[NetworkFile, ...]:
     """Files that would win over those that we write, and a file of ours from when the port was released."""
-    return tuple(dict.fromkeys(_in_the_way(scene)))
+    rewritten = {wanted.path for wanted in wanted_files(scene)}
+    return tuple(dict.fromkeys(file for file in _in_the_way(scene) if file.path not in rewritten))
 
 
 def _in_the_way(scene: Scene) -> Iterator[NetworkFile]:
     for wanted in unmet(scene):
         name = wanted.path.rpartition("/")[2]
         for config in scene.files.matching(wanted.link, scene.networkd.file(wanted.link.name)) if wanted.link else ():
-            if config.file.name < name and config.file.path != wanted.path:
+            if config.file.name < name:
                 yield config.file
     for path in (f"{OURS}{scene.wanted.port}-released.network",):
         if file := scene.files.get(path):

@@ -85,7 +85,7 @@ class Scene:
 
     def _joins(self, link: Link) -> bool:
         config = self.config(link)
-        return not link.addresses and config is not None and joins(config, self.wanted.name)
+        return not link.addresses and joins(config, self.wanted.name)
 
     # -------------------------------------------------------- the path of our own connection
 
@@ -119,5 +119,5 @@ def uplink(link: Link) -> bool:
     return link.nic or link.kind in ("bond", "vlan")
 
 
-def joins(config: Config, bridge: str) -> bool:
-    return config.value("Network", "Bridge") == bridge
+def joins(config: Config | None, bridge: str) -> bool:
+    return config is not None and config.value("Network", "Bridge") == bridge

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 
 from wizard.actions import Action, OnUndo, RestoreFile, Run, TakeBack, Wait
 from wizard.facts.networkd_files import OURS
 from wizard.model import HYPERVISOR, Do, Finding, Guard, Part, Plan, Refused, Risk
-from wizard.stages.bridge_change import COME_BACK, LIMIT, RELOAD, RESTART, SETTLE, interruption
-from wizard.stages.bridge_claims import as_now, test
+from wizard.stages.bridge_change import COME_BACK, LIMIT, RELOAD, RESTART, SETTLE, announce, interruption
+from wizard.stages.bridge_claims import as_now, probe
 from wizard.stages.bridge_scene import Scene
 
 RELEASED = re.compile(rf"{re.escape(OURS)}(.+)-released\.network")
-WAITS = re.compile(r"await [^|]*$")
-LEAVES = re.compile(r"\bip link set dev \S+ (nomaster|up)$")
+NETWORKD_AND_AFTER = re.compile(r"^await |^bash |^networkctl reload")
 WAITED_FOR = re.compile(r" ([0-9a-f.:]+)/\d+ ")
 """An address in the test that the way back waits for (`bridge_claims.has_address`)."""
 
@@ -53,28 +54,37 @@ def _dependants(scene: Scene) -> Iterator[Finding]:
 
 
 def _backward(scene: Scene, inverses: tuple[Action, ...]) -> Iterator[Action]:
-    """All files first, then the earliest way back; of later ones, whose ends lie in between, what lets NICs go."""
-    files = [each for each in inverses if isinstance(each, RestoreFile)]
+    """The files, then the links step by step through all states in between, and networkd once, at the end."""
     commands = [each for each in inverses if isinstance(each, TakeBack)]
-    yield from files
-    later, earliest = _split(commands)
-    yield from (each for each in later if LEAVES.search(each.line))
-    yield from earliest
+    yield from (each for each in inverses if isinstance(each, RestoreFile))
+    yield from (each for each in commands if not NETWORKD_AND_AFTER.search(each.line))
+    before = waited_for(commands)
+    if any(each.line == shlex.join(RELOAD) for each in commands):
+        yield Run(RELOAD)
+        yield Run(RESTART, unless=replace(before, limit=COME_BACK).argv())
+    yield before
+    yield from (each for each in commands if each.line.startswith("bash "))
     yield from (each for each in inverses if not isinstance(each, RestoreFile | TakeBack))
 
 
-def _split(commands: list[TakeBack]) -> tuple[list[TakeBack], list[TakeBack]]:
-    """Each application begins, and so its way back ends, with waiting until "the network is as it was"."""
-    ends = [place for place, each in enumerate(commands) if WAITS.match(each.line)]
-    first = ends[-2] + 1 if len(ends) > 1 else 0
-    return commands[:first], commands[first:]
+def waited_for(commands: list[TakeBack]) -> Wait:
+    """What the ways back wait for. Of a link that several applications touched, the earliest knows how it was."""
+    words = (shlex.split(each.line) for each in commands if _waits(each))
+    tests = {about: test for _await, _seconds, about, _sh, _c, test in words}
+    return Wait(("sh", "-c", " && ".join(tests.values()) or "true"), SETTLE, "the network is as it was before")
+
+
+def _waits(command: TakeBack) -> bool:
+    return command.line.startswith("await ") and " || " not in command.line
 
 
 def _forward_again(scene: Scene, inverses: tuple[Action, ...]) -> Iterator[Action]:
     """Under the guard: if the undoing is not confirmed, the bridge is built again from our files, which are back."""
-    now = Wait(test(as_now(scene)), SETTLE, "the network is as it was")
+    for link in scene.touched:
+        yield from (OnUndo(run) for run in announce(scene, link.name, [each.interface for each in link.addresses]))
+    now = Wait(probe(claim for claims in as_now(scene).values() for claim in claims), SETTLE, "all is as it was")
     yield OnUndo(Run(now.argv(), words=now.summary))
-    yield OnUndo(Run(RESTART, unless=Wait(now.probe, COME_BACK, now.words).argv()))
+    yield OnUndo(Run(RESTART, unless=replace(now, limit=COME_BACK).argv()))
     yield OnUndo(Run(RELOAD))
     for each in inverses:
         if isinstance(each, RestoreFile) and (nic := RELEASED.fullmatch(each.path)):
