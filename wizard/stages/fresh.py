@@ -27,7 +27,7 @@ from wizard.stages.preflight_packages import DROP_IN, DROP_INS
 READ_THERE = "READ-FROM-THE-HOST"
 """Stands for what only the host itself knows."""
 
-_EXAMPLE = ip_interface("192.0.2.10/24")
+_EXAMPLE = ip_interface("2001:db8::10/64")
 
 Values = Mapping[tuple[str, str], Seen]
 
@@ -68,12 +68,12 @@ def bridge_port(cluster: Cluster) -> Values:
     wanted = cluster.bridge
     if wanted is None:
         return {}
-    gateway = str(wanted.gateway) if wanted.gateway else ""
+    gateway = str(wanted.gateway) if wanted.gateway else ""  # of a lease, nobody can say
     iaid = cast(int, READ_THERE)  # it is only printed
     return _on_hypervisor(
         {
             LINKS: Links((_card(wanted),)),
-            ROUTES: (Route("default", gateway, wanted.port),) if gateway else (),
+            ROUTES: (Route("default", gateway, wanted.port),) if gateway or wanted.dhcp else (),
             SSH_PATH: None,
             NAMESERVERS: (),
             OWNERS: Owners(),
@@ -87,7 +87,7 @@ def bridge_port(cluster: Cluster) -> Values:
 
 
 def _card(wanted: Bridge) -> Link:
-    # The address is never shown: where a lease is wanted, having one is all that is asked.
+    # Not of the family that is leased: then nothing waits for, or announces, an address that is only an example.
     leased = (Address(_EXAMPLE, dynamic=True),) if wanted.dhcp else ()
     addresses = tuple(Address(each) for each in wanted.addresses)
     return Link(wanted.port, READ_THERE, hardware=True, carrier=True, addresses=addresses or leased)
