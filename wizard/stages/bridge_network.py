@@ -10,6 +10,7 @@ from wizard.cluster import Cluster
 from wizard.facts.network import LINKS
 from wizard.model import HYPERVISOR, AnyFact, Blocked, Context, Finding, Nothing, Plan, Refused, Step
 from wizard.sections import Bridge
+from wizard.stages import fresh
 from wizard.stages.bridge_defaults import defaults
 from wizard.stages.libvirt_network import WantedNetwork, plan_network, undo_network
 
@@ -51,4 +52,6 @@ STEP = Step(
     fields=("bridge.network",),
     defaults=defaults,
     undo=undo,
+    fresh=fresh.bridge_network,
+    look=fresh.look_at_bridge_network,
 )

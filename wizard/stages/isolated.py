@@ -13,6 +13,7 @@ from wizard.facts.libvirt import NETWORKS
 from wizard.facts.network import LINKS, ROUTES
 from wizard.model import HYPERVISOR, AnyFact, Context, Do, Finding, Nothing, Plan, Refused, Stage, Step
 from wizard.sections import Isolated
+from wizard.stages import fresh
 from wizard.stages.libvirt_network import WantedNetwork, plan_network, undo_network
 
 
@@ -69,6 +70,8 @@ NETWORK = Step(
     needs=("preflight.packages",),
     fields=("isolated.name", "isolated.cidr"),
     undo=undo,
+    fresh=fresh.isolated_network,
+    look=fresh.look_at_isolated_network,
 )
 
 STAGE = Stage(

@@ -7,7 +7,7 @@ from wizard.checks.question import answered, verdict_of
 from wizard.facts.packages import PACKAGES
 from wizard.facts.units import LIBVIRT_UNITS
 from wizard.model import Check, Context, Plan, Stage, Step, on_hypervisor
-from wizard.stages import preflight_packages
+from wizard.stages import fresh, preflight_packages
 
 QUESTIONS = (*machine.QUESTIONS, *disks.QUESTIONS, *network.QUESTIONS, *ways_in.QUESTIONS)
 
@@ -28,6 +28,7 @@ HYPERVISOR_STEP = Step(
     facts=on_hypervisor(*dict.fromkeys(fact for question in QUESTIONS for fact in question.facts)),
     fields=("hypervisor.accept",),
     checks=_checks,
+    look=fresh.look_at_machine,
 )
 
 PACKAGES_STEP = Step(
@@ -38,6 +39,8 @@ PACKAGES_STEP = Step(
     facts=on_hypervisor(PACKAGES, LIBVIRT_UNITS, preflight_packages.DROP_IN, *preflight_packages.IN_USE),
     needs=(HYPERVISOR_STEP.id,),
     undo=preflight_packages.undo,
+    fresh=fresh.packages,
+    look=fresh.look_at_packages,
 )
 
 STAGE = Stage(
