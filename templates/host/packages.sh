@@ -85,4 +85,6 @@ packages_purge() { # ATTEMPT PACKAGE…: the settings of those that are removed,
   # shellcheck disable=SC2086
   packages_apt purge $settings
   tar -xPpf "$before/stays.tar"
+  systemctl list-units --all --plain --no-legend --state=failed | awk '$2 == "not-found" { print $1 }' |
+    xargs -r systemctl reset-failed || true
 }

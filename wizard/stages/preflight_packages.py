@@ -37,9 +37,8 @@ def plan(ctx: Context, target: str) -> Plan:
     waits = drop_in.was == drop_in.content
     starting = () if "libvirt-daemon-system" in missing else tuple(_start(daemon, units))
     if not (missing or starting or packages.interrupted) and waits:
-        return Nothing(
-            f"all {len(HYPERVISOR_PACKAGES)} packages are installed, and {daemon} runs once the network is up"
-        )
+        what = f"all {len(HYPERVISOR_PACKAGES)} packages are" if packages.debian else "all that is needed is"
+        return Nothing(f"{what} installed, and {daemon} runs once the network is up")
     actions = (
         *(() if waits else (OnUndo(RELOAD), drop_in)),
         *((FINISH,) if packages.interrupted else ()),
