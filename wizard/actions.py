@@ -213,11 +213,11 @@ class TakeBack:
 
     @property
     def summary(self) -> str:
-        if self.line.startswith("await ") and " || " not in self.line:
-            limit, words = shlex.split(self.line)[1:3]
+        command = self.line.split(" || ", 1)[-1]
+        if command.startswith("await "):
+            limit, words = shlex.split(command)[1:3]
             return f"wait until {words} (at most {limit} s)"
-        words = shlex.split(self.line.split(" || ", 1)[-1])
-        return f"wait until {words[2]}" if words[0] == "await" else shlex.join(words)
+        return command
 
     def shell(self) -> str:
         return f"say {shlex.quote(self.summary)}\n{self.line}"

@@ -141,6 +141,14 @@ class Engine:
         except FactUnknown:
             return {}
 
+    def export(self, form: str = "md") -> str:
+        """The runbook. Where no host can be reached, from what is remembered and what a fresh host would need."""
+        from wizard.runbook import export
+
+        if form != "md":
+            raise ValueError(form)
+        return export(self, self.hosts.secrets())
+
     # ------------------------------------------------------------ doing
 
     def apply(self, names: Sequence[str] = (), approved: Mapping[str, str] | None = None) -> Outcome:

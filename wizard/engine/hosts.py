@@ -11,7 +11,7 @@ from wizard.cluster import Cluster
 from wizard.engine.settings import Settings
 from wizard.errors import HostLostError, HostUnavailable
 from wizard.events import Ask, HostConnected, HostLost, Observer
-from wizard.model import HYPERVISOR
+from wizard.model import HYPERVISOR, Secret
 from wizard.remote.connection import Connection, connect
 from wizard.remote.destination import resolve
 from wizard.remote.login import Login, Secrets
@@ -29,6 +29,10 @@ class Hosts:
         self._logins: dict[str, Login] = {}
         self._connections: dict[str, Connection] = {}
         self._lock = threading.Lock()
+
+    def secrets(self) -> tuple[Secret, ...]:
+        """What the owner has told so far, for masking output."""
+        return self._secrets.all()
 
     def use(self, cluster: Cluster) -> None:
         """cluster.yaml has changed: hosts that are now reached otherwise are connected anew."""
