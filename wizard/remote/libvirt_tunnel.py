@@ -5,7 +5,6 @@ So the host's key is judged by us alone, no polkit agent is asked, and no second
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import socket
@@ -15,8 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wizard.errors import WizardError
-from wizard.remote.connection import Connection, Pipe
+from wizard.remote.connection import Connection
 
 if TYPE_CHECKING:
     import libvirt
@@ -34,41 +32,44 @@ class CannotTell(Exception):
 
 
 class LibvirtTunnel:
-    """A unix socket whose every connection reaches the host's libvirtd. `close` may come from any thread, at any time,
-    and makes a call that hangs in libvirt return with an error."""
+    """A unix socket that reaches the host's libvirtd, for one connection to it.
+
+    `close` may come from any thread, at any time, and makes a call that hangs in libvirt return with an error.
+    """
 
     def __init__(self, connection: Connection) -> None:
+        """Starts the helper. Raises what `Connection.pipe` raises, and OSError."""
         self._connection = connection
         self._directory = Path(tempfile.mkdtemp(prefix="hk8s-libvirt."))
         self._socket = self._directory / "sock"
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._near: socket.socket | None = None
         self._lock = threading.Lock()
         self._closed = False
-        self._open: list[socket.socket | Pipe] = []
-        self._failure: WizardError | None = None
-        self._complaint = ""
+        try:
+            self._far = connection.pipe(_HELPER)
+        except BaseException:
+            self._listener.close()
+            shutil.rmtree(self._directory, ignore_errors=True)
+            raise
         self._listen()
 
     def _listen(self) -> None:
-        before = os.umask(0o177)
-        try:
-            self._listener.bind(str(self._socket))
-        finally:
-            os.umask(before)
-        self._listener.listen(4)
+        self._listener.bind(str(self._socket))
+        # Nobody else can have connected before: the directory is 0700.
+        self._socket.chmod(0o600)
+        self._listener.listen(1)
         threading.Thread(target=self._accept, daemon=True, name=f"libvirt tunnel {self._connection.host}").start()
 
     def open(self) -> libvirt.virConnect | None:
         """A read-only connection to qemu:///system; None where no libvirtd runs. Blocks as long as libvirt does.
 
-        Raises `CannotTell`, and what the connection raises when it is lost or root is not to be had.
+        Raises `CannotTell`, and what the connection raises when it is lost.
         """
         libvirt = _quiet_libvirt()
         try:
             return libvirt.openReadOnly(f"qemu+unix:///system?socket={self._socket}")
         except libvirt.libvirtError as failure:
-            if self._failure is not None:
-                raise self._failure from failure
             self._explain(str(failure))
             return None
 
@@ -81,21 +82,22 @@ class LibvirtTunnel:
             return
         if "helper" not in found:
             raise CannotTell("libvirtd is there, but virt-ssh-helper is not: install the package libvirt-daemon")
-        if "refused" not in self._complaint:
-            raise CannotTell(f"libvirtd does not answer: {self._complaint or failure}")
+        complaint = re.sub(r"\s+", " ", self._far.complaint).strip()
+        if "refused" not in complaint:
+            raise CannotTell(f"libvirtd does not answer: {complaint or failure}")
 
     def close(self) -> None:
         with self._lock:
             if self._closed:
                 return
             self._closed = True
-            ends = [*self._open, self._listener]
         # A thread that waits in accept(2) or recv(2) wakes on shutdown, not on close.
-        for end in ends:
-            if isinstance(end, socket.socket):
+        for end in (self._near, self._listener):
+            if end is not None:
                 with suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
-            end.close()
+                end.close()
+        self._far.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def __enter__(self) -> LibvirtTunnel:
@@ -107,43 +109,32 @@ class LibvirtTunnel:
     # ------------------------------------------------------------ pumping
 
     def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                near, _ = self._listener.accept()
-                self._serve(near)
-
-    def _serve(self, near: socket.socket) -> None:
         try:
-            far = self._connection.pipe(_HELPER)
-        except WizardError as failure:
-            self._failure = failure
-            near.close()
+            near, _ = self._listener.accept()
+        except OSError:
             return
         with self._lock:
-            self._open += [near, far]
+            self._near = near
             closed = self._closed
         if closed:
             near.close()
-            far.close()
             return
-        threading.Thread(target=self._up, args=(near, far), daemon=True, name="libvirt tunnel up").start()
-        threading.Thread(target=self._down, args=(near, far), daemon=True, name="libvirt tunnel down").start()
+        threading.Thread(target=self._up, args=(near,), daemon=True, name="libvirt tunnel up").start()
+        self._down(near)
 
-    def _up(self, near: socket.socket, far: Pipe) -> None:
+    def _up(self, near: socket.socket) -> None:
         with suppress(OSError, EOFError):
             while data := near.recv(65536):
-                far.sendall(data)
-        far.close()
+                self._far.sendall(data)
+        self._far.close()
 
-    def _down(self, near: socket.socket, far: Pipe) -> None:
+    def _down(self, near: socket.socket) -> None:
         with suppress(OSError, EOFError):
-            while data := far.recv():
+            while data := self._far.recv():
                 near.sendall(data)
-        self._complaint = re.sub(r"\s+", " ", far.complaint).strip()
         with suppress(OSError):
             near.shutdown(socket.SHUT_RDWR)
-        near.close()
-        far.close()
+        self._far.close()
 
 
 _registered = False

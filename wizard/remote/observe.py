@@ -22,8 +22,8 @@ OUT_CAP = MIB
 ERR_CAP = 4096
 _LANES = 4
 _GRACE = 10.0
-_OPEN_LIMIT = 60.0
-"""Seconds to open libvirt, the owner typing a password for sudo included."""
+_OPEN_LIMIT = 15.0
+"""Seconds to open libvirt, which systemd may have to start first."""
 
 _ENDING = 5.0
 
@@ -192,13 +192,16 @@ class _Reading:
     def __init__(self, connection: Connection, facts: Sequence[LibvirtFact[Any]]) -> None:
         self._facts = facts
         self._connection = connection
-        self._tunnel = LibvirtTunnel(connection)
+        self._tunnel: LibvirtTunnel | None = None
+        self._reached = threading.Event()
+        """The tunnel is there, or will not be: what comes before may wait for the owner to type a password."""
         self._answers: queue.SimpleQueue[Seen | WizardError] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, daemon=True, name=f"libvirt {connection.host}")
         self._thread.start()
 
     def result(self) -> dict[str, Seen]:
         """Raises what the connection raised, `HostLostError` also when libvirt only noticed that it is gone."""
+        self._reached.wait()
         seen: dict[str, Seen] = {}
         limit = _OPEN_LIMIT
         for fact in self._facts:
@@ -216,20 +219,28 @@ class _Reading:
 
     def end(self) -> None:
         """Whatever still waits in libvirt fails now; returns when the tunnel is gone."""
-        self._tunnel.close()
+        if self._reached.wait(_ENDING) and self._tunnel:
+            self._tunnel.close()
         self._thread.join(_ENDING)
 
     def _work(self) -> None:
         try:
-            opened = self._tunnel.open()
-        except (CannotTell, TookTooLong) as unclear:
+            with self._reaching() as tunnel:
+                opened = tunnel.open()
+                for fact in self._facts:
+                    self._answers.put(_parsed(partial(fact.read, opened)))
+                if opened is not None:
+                    with suppress(Exception):  # libvirtError, which is not imported here
+                        opened.close()
+        except (CannotTell, TookTooLong, OSError) as unclear:
             for _ in self._facts:
                 self._answers.put(Unseen(str(unclear)))
         except WizardError as failure:
             self._answers.put(failure)
-        else:
-            for fact in self._facts:
-                self._answers.put(_parsed(partial(fact.read, opened)))
-            if opened is not None:
-                with suppress(Exception):  # libvirtError, which is not imported here
-                    opened.close()
+
+    def _reaching(self) -> LibvirtTunnel:
+        try:
+            self._tunnel = LibvirtTunnel(self._connection)
+        finally:
+            self._reached.set()
+        return self._tunnel
