@@ -111,7 +111,7 @@ class Dialog(ModalScreen[None]):
 
     def close_with(self, reply: Reply | None) -> None:
         """Only once: a second press of Enter must not close what lies below."""
-        if self.is_current:
+        if self.is_active:
             self.dismiss()
             self.then(reply)
 

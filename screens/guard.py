@@ -27,7 +27,7 @@ HOLDS = "Everything that was asked holds."
 HOLDS_NOT = "Something that held before the change does not hold now."
 
 
-class GuardDialog(ModalScreen[bool]):
+class GuardDialog(ModalScreen[None]):
     """Nothing is focused at first: a key typed too early neither keeps nor reverts. Silence reverts."""
 
     AUTO_FOCUS = ""
@@ -37,7 +37,7 @@ class GuardDialog(ModalScreen[bool]):
         super().__init__()
         self.question, self.clock, self.answer = question, clock, answer
         self.ends = clock() + question.seconds
-        self.rung = self.over = False
+        self.rung = self.over = self.closed = False
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
@@ -77,13 +77,13 @@ class GuardDialog(ModalScreen[bool]):
         if not self.over:
             self.over = True
             self.answer(keep)
-        if self.is_current:
-            self.dismiss(keep)
+        self.close_if_over()
 
     @on(ScreenResume)
     def close_if_over(self) -> None:
-        if self.over:
-            self.dismiss(False)
+        if self.over and self.is_active and not self.closed:
+            self.closed = True
+            self.dismiss()
 
     def action_stay(self) -> None:
         """Esc decides nothing here."""

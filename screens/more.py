@@ -80,7 +80,7 @@ class MoreDialog(ModalScreen[Deed | None]):
     @on(OptionList.OptionSelected)
     def chosen(self, event: OptionList.OptionSelected) -> None:
         event.stop()
-        if self.is_current:
+        if self.is_active:
             self.dismiss(self.deeds[event.option_index])
 
     def action_close(self) -> None:

@@ -112,7 +112,7 @@ class StepsDialog(ModalScreen[str | None]):
     @on(Rail.Went)
     def went(self, event: Rail.Went) -> None:
         event.stop()
-        if self.is_current:
+        if self.is_active:
             self.dismiss(event.name)
 
     def action_close(self) -> None:

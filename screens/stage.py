@@ -206,6 +206,7 @@ class StageScreen(Frame):
     # ------------------------------------------------------------ going
 
     def action_step(self, by: int) -> None:
+        self.keep_typing()
         self.session.at = max(0, min(len(self.session.places) - 1, self.session.at + by))
         self.redraw()
 
@@ -226,8 +227,15 @@ class StageScreen(Frame):
 
     def go(self, name: str | None) -> None:
         if name:
+            self.keep_typing()
             self.session.go_to(name)
             self.redraw()
+
+    def keep_typing(self) -> None:
+        """Whoever goes on leaves what is typed: saved if it is right, otherwise as it is, for when they come back."""
+        draft = self.form.draft if self.form else None
+        if draft is not None and draft.typed and not draft.wrong:
+            self.wizard.work.save(draft, "Saved.")
 
     @on(Form.Changed)
     def typed(self) -> None:

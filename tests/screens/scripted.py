@@ -40,7 +40,7 @@ from wizard.model import (
     on_hypervisor,
 )
 
-HOSTILE = "a [/x] b [red]c[/red] \x1b[31;1mESC\x1b]0;title\x07 \x9b2J old\rnew \0NUL \u202e " + "x" * 10_000
+HOSTILE = "old\ra [/x] b [red]c[/red] \x1b[31;1mESC\x1b]0;title\x07 \x9b2J \0NUL \u202e " + "x" * 10_000
 """What no host should print, and some will."""
 
 
