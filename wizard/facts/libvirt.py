@@ -102,8 +102,10 @@ def interfaces(xml: str) -> tuple[Interface, ...]:
 
 
 def _interface(node: ElementTree.Element) -> Interface:
-    source, kind = node.find("source"), node.get("type", "")
+    """On a running guest libvirt calls a NIC on a network of forward mode `bridge` type bridge, and names both."""
+    source = node.find("source")
     attributes = source.attrib if source is not None else {}
+    kind = "network" if "network" in attributes else node.get("type", "")
     return Interface(
         kind=kind,
         source=attributes.get({"direct": "dev"}.get(kind, kind), ""),

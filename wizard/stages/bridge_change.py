@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
+from itertools import islice
 
 from wizard.actions import Action, OnUndo, Run, Wait
-from wizard.addresses import Interface
+from wizard.addresses import Address, Interface
 from wizard.facts.network import Link
 from wizard.model import HYPERVISOR, Guard, Part, Probe, Risk
 from wizard.stages.bridge_claims import as_now, as_wanted, probe
@@ -112,18 +113,19 @@ def announce(scene: Scene, device: str, addresses: Iterable[Interface]) -> Itera
     """Neighbours still send to the MAC that the address had. A question of ours to all of them puts that right: each
     notes who asks (RFC 826). A datagram to a neighbour whose MAC is forgotten raises the question, without arping."""
     for address in addresses:
-        if address.version == 4:
-            other = _neighbour(scene, address)
+        other = _neighbour(scene, address)
+        if address.version == 4 and other:
             ask = f"ip neigh flush to {other} dev {device}; echo >/dev/udp/{other}/9; true"
             yield Run(("bash", "-c", ask), words=f"tell the LAN where {address.ip} is now")
 
 
-def _neighbour(scene: Scene, address: Interface) -> str:
+def _neighbour(scene: Scene, address: Interface) -> Address | None:
     """An address on the same LAN, better of a machine that is there: the router, or where the wizard runs."""
-    known = [scene.wanted.gateway, *(ip_address(route.gateway) for route in scene.routes if route.gateway)]
+    known = [ip_address(route.gateway) for route in scene.routes if route.gateway]
+    known += [scene.wanted.gateway] if scene.wanted.gateway else []
     known += [ip_address(scene.ssh.client)] if scene.ssh else []
-    others = (str(each) for each in known if each in address.network and each != address.ip)
-    return next(others, str(next(each for each in address.network.hosts() if each != address.ip)))
+    likely = (each for each in known if each in address.network)
+    return next((each for each in (*likely, *islice(address.network.hosts(), 2)) if each != address.ip), None)
 
 
 def _leave_networkd(scene: Scene) -> Run:
