@@ -297,14 +297,17 @@ def through(jumps: list[Server], server: Server, state: Path, owner: Owner) -> L
 def test_jump_hosts_are_known_and_logged_in_to_on_their_own(own_sshd: OwnSshd, tmp_path: Path) -> None:
     near, far, last = own_sshd(), own_sshd(), own_sshd()
     owner = Owner()
-    with connect(through([near, far], last, tmp_path, owner)) as connection:
+    login = through([near, far], last, tmp_path, owner)
+    login.destination = replace(login.destination, host="localhost")
+    with connect(login) as connection:
         assert connection.run("echo there").text == "there\n"
         assert connection.host_key == PublicKey.from_text(last.host_key.read_text())
-        assert connection.address == "127.0.0.1"
+        assert connection.address == "localhost"
     names = [question.host for question in owner.asked if isinstance(question, HostKey)]
     assert names == ["jump0", "jump1", "test-host"]
     known = KnownHosts([], tmp_path / "accepted")
-    assert all(known.kinds("127.0.0.1", server.port) for server in (near, far, last))
+    assert all(known.kinds("127.0.0.1", server.port) for server in (near, far))
+    assert known.kinds("localhost", last.port)
 
 
 def test_what_a_jump_host_cannot_reach(own_sshd: OwnSshd, tmp_path: Path) -> None:

@@ -62,7 +62,8 @@ def connect(login: Login, *, address: str | None = None, timeout: float = 20) ->
         for below in reversed(transports):
             below.close()
         raise
-    return Connection(login, transport, transports, key)
+    reached = (address or login.destination.host) if transports else str(transport.getpeername()[0])
+    return Connection(login, transport, transports, key, reached)
 
 
 def _last(transports: Sequence[paramiko.Transport]) -> paramiko.Transport | None:
@@ -76,16 +77,24 @@ class Connection:
     """
 
     def __init__(
-        self, login: Login, transport: paramiko.Transport, below: Sequence[paramiko.Transport], key: PublicKey
+        self,
+        login: Login,
+        transport: paramiko.Transport,
+        below: Sequence[paramiko.Transport],
+        key: PublicKey,
+        address: str,
     ) -> None:
         self.login = login
         self.host = login.host
         self.host_key = key
         """What the host identified itself with; `host_key.fingerprint` as ssh prints it."""
+        self.address = address
+        """What was dialled: an IP address, or beyond jump hosts the name that the last of them resolved."""
         self._transport, self._below = transport, tuple(below)
         self._slots = threading.BoundedSemaphore(CHANNELS)
         # TCP itself notices a dead peer, but beyond a jump host there is another TCP connection, not ours.
-        self._heartbeat = Heartbeat(transport) if below else None
+        every, patience = (5, 12) if below else (20, 60)
+        self._heartbeat = Heartbeat(transport, every=every, patience=patience)
 
     def run(
         self, script: str, *, stdin: bytes = b"", limit: float = 60, root: bool = True, keep: int = 4 * MIB
@@ -136,8 +145,7 @@ class Connection:
         return Pipe(wire, rest[0], rest[1], self._slots.release)
 
     def close(self) -> None:
-        if self._heartbeat:
-            self._heartbeat.stop()
+        self._heartbeat.stop()
         for transport in (self._transport, *reversed(self._below)):
             transport.close()
 
@@ -150,11 +158,6 @@ class Connection:
     @property
     def alive(self) -> bool:
         return all(transport.is_active() for transport in (self._transport, *self._below))
-
-    @property
-    def address(self) -> str:
-        """The address that was dialled, on the far side of the jump hosts if any."""
-        return str(self._transport.getpeername()[0])
 
     @cached_property
     def ends(self) -> Ends:

@@ -165,7 +165,7 @@ def _ask_owner(login: Login, key: PublicKey, address: str, verdict: UnknownHost 
         raise _not_trusted(login, key)
     # Without room to write it down, it is asked again next time.
     with suppress(OSError):
-        login.known_hosts.record(login.destination.key_name, login.destination.port, key)
+        login.trust(key)
 
 
 def _other_types(known: OtherTypeKnown) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from wizard.events import Ask, HostKey, NeedSecret, Question, SecretKind
 from wizard.model import Secret
 from wizard.remote.destination import Destination
-from wizard.remote.known_hosts import KnownHosts
+from wizard.remote.known_hosts import KnownHosts, PublicKey
 
 TRIES = 3
 """How often a passphrase or password may be given."""
@@ -78,6 +78,10 @@ class Login:
 
     def trusts(self, question: HostKey) -> bool:
         return self._answer(question) is True
+
+    def trust(self, key: PublicKey) -> None:
+        """Record the host's key, accepted by the owner or known from where the host was made. Raises OSError."""
+        self.known_hosts.record(self.destination.key_name, self.destination.port, key)
 
     def secret(self, kind: SecretKind, about: str, attempt: int) -> Secret | None:
         """Ask the owner; None when nobody answers. Remembering it, once it proved right, is the caller's."""
