@@ -114,12 +114,17 @@ class Subject:
         """What stands in the way, and what helps."""
         plan = self.planned.plan if self.planned else None
         findings = plan.findings if isinstance(plan, Refused | Blocked) else ()
-        return tuple((each.message.splitlines()[0], each.cure) for each in findings)
+        return tuple((first_line(each.message), each.cure) for each in findings)
 
     @property
     def undone_from(self) -> tuple[Shown, ...]:
         """The parts to take back, last first."""
         return tuple(reversed(self.ran or self.would))
+
+
+def first_line(text: str) -> str:
+    """What follows it is a diff, which may show more of a file than belongs on paper."""
+    return text.strip().partition("\n")[0]
 
 
 @dataclass(frozen=True)

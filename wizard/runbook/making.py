@@ -14,7 +14,7 @@ from wizard.engine.planned import first_state
 from wizard.errors import HostLostError, HostUnavailable
 from wizard.events import State
 from wizard.model import Secret, Unknown
-from wizard.runbook.book import Book, Material, Shown, Subject, book, hosts
+from wizard.runbook.book import Book, Material, Shown, Subject, book, first_line, hosts
 from wizard.runbook.fresh import planned_fresh
 from wizard.runbook.history import Run, Tried
 from wizard.runbook.markdown import Writer
@@ -78,6 +78,7 @@ def runbook(material: Material, secrets: Iterable[Secret] = ()) -> str:
         took=took,
         sha256=sha256,
         blocks=blocks,
+        first_line=first_line,
         language=language,
         way_back=way_back,
         standing=telling.standing,
@@ -127,8 +128,9 @@ class _Telling:
             what = f"undoing: {what}"
         return f"{what}{': ' if run.reason else ''}{self._writer.prose(run.reason)}"
 
-    def ended_attempt(self, tried: Tried) -> str:
-        why = f": {self._writer.prose(tried.why)}" if tried.why else ""
+    def ended_attempt(self, tried: Tried, run: Run) -> str:
+        """How an attempt ended; its reason, where the run has not said it already."""
+        why = f": {self._writer.prose(tried.why)}" if tried.why and tried.why != run.reason else ""
         return f"{tried.outcome}{why}"
 
 
