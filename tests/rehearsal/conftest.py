@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -57,8 +58,11 @@ def _pool() -> Iterator[Pool]:
     if message:
         pytest.skip(message)
     pool = Pool()
+    # Asked to end, this run must still remove its machines.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     yield pool
     pool.remove()
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture

@@ -22,8 +22,13 @@ def join(runtime: Runtime) -> None:
 
 
 def remove(runtime: Runtime) -> None:
-    """Remove the group and all below it; the machine's processes must have ended."""
-    for group in _groups(runtime):
+    """Kill what is left in the group, which is the machine's alone, then remove it and all below it."""
+    groups = _groups(runtime)
+    # Only the unified hierarchy has it (Linux 5.14): no pid is named, so none can be the wrong one.
+    for switch in (group / "cgroup.kill" for group in groups):
+        if switch.exists():
+            switch.write_text("1")
+    for group in groups:
         until(partial(_removed, group), 10, f"The control group {group} did not become empty")
 
 

@@ -17,8 +17,13 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def run(argv: Sequence[str], *, stdin: str | None = None) -> str:
-    """Run a command to its end and return its output; raise RehearsalError with its last lines when it fails."""
-    done = subprocess.run(argv, input=stdin or "", capture_output=True, text=True, check=False, env=environment())
+    """Run a command to its end and return its output; raise RehearsalError with its last lines when it fails.
+
+    It inherits the lock of a rehearsal (`Runtime.locked`), the one open file of ours that is inheritable.
+    """
+    done = subprocess.run(
+        argv, input=stdin or "", capture_output=True, text=True, check=False, env=environment(), close_fds=False
+    )
     if done.returncode != 0:
         raise RehearsalError(failure(argv, done.returncode, done.stderr or done.stdout))
     return done.stdout

@@ -50,7 +50,8 @@ def _key(runtime: Runtime, kind: str, name: str, comment: str) -> None:
     """Made under another name first, because a key without its public half is no key."""
     path = runtime.directory / name
     temporary = path.with_name(f".{path.name}.new")
-    temporary.unlink(missing_ok=True)
+    for left in (temporary, temporary.with_name(f"{temporary.name}.pub")):
+        left.unlink(missing_ok=True)
     run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", comment, "-f", str(temporary)])
     temporary.with_name(f"{temporary.name}.pub").rename(path.with_name(f"{path.name}.pub"))
     temporary.rename(path)

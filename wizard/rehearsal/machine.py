@@ -23,7 +23,7 @@ BOOT_LIMIT = 180.0
 
 
 def boot_state(runtime: Runtime) -> Boot:
-    """What the supervisor wrote last, if it still lives: a killed one leaves a machine without power."""
+    """What the supervisor wrote last, if it still lives; a machine without one is no longer looked after."""
     supervisor = Process.recorded(runtime.process("supervisor"))
     state = State.load(runtime.state)
     if supervisor is None or not supervisor.alive:

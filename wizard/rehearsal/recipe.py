@@ -70,6 +70,12 @@ PARALLEL_SHUTDOWN=8
 SHUTDOWN_TIMEOUT=10
 """
 
+# Without it both stop at once, and now and then virsh waits for a libvirtd that waits for nobody: 90 s per reboot.
+GUESTS_STOP_FIRST = """\
+[Unit]
+After=libvirtd.service
+"""
+
 FINISH = f"""\
 export DEBIAN_FRONTEND=noninteractive
 useradd --create-home --shell /bin/bash --groups adm,sudo {USER}
@@ -83,6 +89,9 @@ cat > /etc/libvirt/qemu.conf <<'END'
 {QEMU_CONF}END
 cat > /etc/default/libvirt-guests <<'END'
 {LIBVIRT_GUESTS}END
+mkdir -p /etc/systemd/system/libvirt-guests.service.d
+cat > /etc/systemd/system/libvirt-guests.service.d/order.conf <<'END'
+{GUESTS_STOP_FIRST}END
 echo force-confold > /etc/dpkg/dpkg.cfg.d/keep-configuration
 """
 

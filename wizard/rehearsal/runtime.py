@@ -112,6 +112,8 @@ class Runtime:
                 return
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX)
+                # Commands run meanwhile inherit it (see `commands.run`): when we are killed, it holds until they end.
+                os.set_inheritable(handle, True)
                 if not _same(self.directory, handle):
                     continue
                 yield True

@@ -1,7 +1,7 @@
 """The wall socket of one machine: boots it, boots it again after a reboot or a power cut, ends after a poweroff.
 
 Started by `machine.start` inside the LAN's network namespace and a mount namespace of its own, detached from
-whoever started it. All its mounts live in that namespace: when it is killed, they and the machine are gone.
+whoever started it. All mounts live in that namespace and end with the last process in it.
 """
 
 from __future__ import annotations
