@@ -61,13 +61,10 @@ def links(suite: str, state: str, *added: Link, **changed: dict[str, Any]) -> Li
     return Links((*kept, *added))
 
 
-def files(suite: str, state: str, **contents: str | None) -> NetworkFiles:
-    """The state's files with these changed or added (None: gone); a name without directory is in /etc.
-
-    In a name, `__` stands for `/`, `_` for `.`: "10-lan_network".
-    """
+def files(suite: str, state: str, contents: dict[str, str | None]) -> NetworkFiles:
+    """The state's files with these changed or added (None: gone); a name without directory is in /etc."""
     there: NetworkFiles = seen(suite, state)[NETWORK_FILES.id]
-    paths = {_path(name): content for name, content in contents.items()}
+    paths = {name if "/" in name else f"{DIRECTORIES[0]}/{name}": content for name, content in contents.items()}
     kept = [file for file in there.files if file.path not in paths]
     kept += [NetworkFile(path, content) for path, content in paths.items() if content is not None]
 
@@ -75,8 +72,3 @@ def files(suite: str, state: str, **contents: str | None) -> NetworkFiles:
         return next(at for at, directory in enumerate(DIRECTORIES) if file.path.startswith(directory + "/"))
 
     return NetworkFiles(tuple(sorted(kept, key=lambda file: (place(file), file.path))))
-
-
-def _path(name: str) -> str:
-    path = name.replace("__", "/").replace("_", ".")
-    return path if path.startswith("/") else f"{DIRECTORIES[0]}/{path}"

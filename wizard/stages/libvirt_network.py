@@ -179,8 +179,8 @@ def _why(wanted: WantedNetwork, there: Network | None, defined: bool) -> str:
 def _pending(wanted: WantedNetwork, running: list[Domain]) -> str:
     names = ", ".join(domain.name for domain in running)
     return (
-        f"While {names} run, {wanted.name} stays as it is: stopping it would cut them off. The new definition takes "
-        f"effect once they are shut down and this step is run again, or at the next boot."
+        f"{wanted.name} stays as it is while these guests run: {names}. Stopping it would cut them off. "
+        f"The new definition takes effect once they are off and this step is run again, or at the next boot."
     )
 
 
