@@ -39,6 +39,11 @@ packages_refresh() {
   packages_apt update || say "not all lists of packages could be fetched; going on with those that are there"
 }
 
+packages_finish() { # what an interrupted installation left half-way
+  packages_free
+  dpkg --force-confdef --force-confold --configure -a </dev/null
+}
+
 packages_install() { # PACKAGE…: without what they merely recommend; fails rather than remove anything
   say "apt-get install --no-install-recommends $*"
   packages_free

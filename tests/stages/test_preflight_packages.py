@@ -87,7 +87,7 @@ def test_a_bare_machine() -> None:
     assert any("called default" in note for note in do.notes)
 
 
-@pytest.mark.parametrize(("age", "refresh"), [(None, True), (60, False), (24 * 3600, False), (24 * 3600 + 1, True)])
+@pytest.mark.parametrize(("age", "refresh"), [(None, True), (60, False), (3600, False), (3601, True)])
 def test_lists_are_fetched_only_when_old(age: int | None, refresh: bool) -> None:
     found = actions(packages=Packages({}, VERSIONS, age), units=NONE)
     assert [action.refresh for action in found if isinstance(action, Install)] == [refresh]
@@ -101,7 +101,8 @@ def test_a_package_that_old_lists_do_not_know_is_looked_for_first() -> None:
 def test_an_interrupted_installation_is_finished_first() -> None:
     cut_off = Packages(ALL.status, VERSIONS, 60, interrupted=True, broken="something is half-way")
     found = actions(packages=cut_off)
-    assert runs(found)[0] == FINISH.argv == ("dpkg", "--configure", "-a")
+    assert runs(found)[0] == FINISH.argv
+    assert FINISH.words.startswith("dpkg --configure -a")
     do = plan(packages=cut_off)
     assert isinstance(do, Do)
     assert "cut off half-way" in do.why

@@ -12,7 +12,8 @@ from wizard.facts.units import LIBVIRT_UNITS, Unit, Units
 from wizard.model import HYPERVISOR, Blocked, Context, Do, Finding, Nothing, Part, Plan, Refused
 from wizard.template import text
 
-DAY = 24 * 3600
+OLD = 3600
+"""Seconds: mirrors drop superseded packages at any time, and older lists may still name them."""
 LIMIT = 2700
 """Seconds: 15 minutes for another installation to end, the rest to fetch some 100 MB over a slow line."""
 DROP_INS = {daemon: f"/etc/systemd/system/{daemon}.service.d/05-homek8s.conf" for daemon in ("libvirtd", "virtqemud")}
@@ -22,7 +23,7 @@ IN_USE = (DOMAINS, NETWORKS)
 """What would be lost with libvirt."""
 
 RELOAD = Run(("systemctl", "daemon-reload"))
-FINISH = Run(("dpkg", "--configure", "-a"), words="finish the installation that was cut off")
+FINISH = Run(("packages_finish",), words="dpkg --configure -a: finish the installation that was cut off")
 ANSWERS = Wait(("timeout", "10", "virsh", "-q", "-c", "qemu:///system", "version"), 60, "libvirt answers")
 
 
@@ -106,8 +107,8 @@ def _yours(finding: str, why: str, cure: str) -> Blocked:
 
 
 def _stale(packages: Packages) -> bool:
-    """Must apt look for news first: it never did, not for a day, or it knows no such package?"""
-    return packages.lists_age is None or packages.lists_age > DAY
+    """Must apt look for news first: it never did, or not for an hour?"""
+    return packages.lists_age is None or packages.lists_age > OLD
 
 
 def _first_start(daemon: str) -> Iterator[Action]:
