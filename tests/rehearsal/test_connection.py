@@ -74,10 +74,14 @@ class Site:
 
 
 @pytest.fixture
-def site(hypervisor: Callable[..., Rehearsal], tmp_path: Path) -> Iterator[Site]:
-    machine = hypervisor()
+def site(request: pytest.FixtureRequest, hypervisor: Callable[..., Rehearsal], tmp_path: Path) -> Iterator[Site]:
+    """Debian 12, or the release that a test asks for."""
+    machine = hypervisor(getattr(request, "param", "bookworm"))
     with machine.lan():
         yield Site(machine, tmp_path)
+
+
+every_release = pytest.mark.parametrize("site", ["bookworm", "trixie"], indirect=True)
 
 
 def asked_for_sudo(*attempts: int) -> list[NeedSecret]:
@@ -95,6 +99,7 @@ def refused(call: Callable[[], object]) -> HostUnavailable:
 # ---------------------------------------------------------------- sudo
 
 
+@every_release
 def test_the_password_is_asked_once_and_goes_nowhere_else(site: Site) -> None:
     login, owner = site.login(site.password)
     for _ in range(2):
@@ -124,6 +129,7 @@ def test_a_wrong_password_is_asked_for_again(site: Site) -> None:
     assert owner.asked == asked_for_sudo(1, 2)
 
 
+@every_release
 def test_three_wrong_passwords_are_the_end(site: Site) -> None:
     login, owner = site.login("wrong", "false", "bad", site.password)
     with connect(login) as connection:
@@ -180,6 +186,7 @@ def test_without_a_way_to_root_the_reason_is_said(site: Site, break_it: str, sai
         assert said in refused(lambda: connection.run("true")).what
 
 
+@every_release
 def test_an_expired_password_quotes_sudo(site: Site) -> None:
     with site.connect() as connection:
         site.machine.inside("chage -d 0 owner")
@@ -286,6 +293,7 @@ def test_a_new_address_is_confirmed_over_a_new_connection(site: Site) -> None:
     assert owner.asked == asked_for_sudo(1)
 
 
+@every_release
 def test_stopping_a_stream_ends_it_there(site: Site) -> None:
     stop = threading.Event()
     with site.connect() as connection:
@@ -306,6 +314,7 @@ def nothing_is_left(site: Site, connection: Connection) -> None:
     assert site.machine.inside("ls -d /run/hk8s* /tmp/hk8s* 2>/dev/null || true") == ""
 
 
+@every_release
 def test_facts_of_commands_and_of_libvirt_together(site: Site) -> None:
     with site.connect() as connection:
         for _ in range(2):
@@ -316,6 +325,7 @@ def test_facts_of_commands_and_of_libvirt_together(site: Site) -> None:
         nothing_is_left(site, connection)
 
 
+@every_release
 def test_libvirt_that_is_stopped_is_a_value(site: Site) -> None:
     site.machine.inside("systemctl stop 'libvirtd*.socket' libvirtd.service")
     with site.connect() as connection:
