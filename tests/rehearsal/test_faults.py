@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -37,7 +38,7 @@ def test_a_changed_host_key_is_refused_with_file_and_line(wizard_on: Make) -> No
     wizard.machine.inside("rm /etc/ssh/ssh_host_*; ssh-keygen -A; systemctl restart ssh")
     done = wizard.run("plan")
     assert done.returncode == 4
-    assert f"{wizard.status.known_hosts}:1" in done.stderr or f"{wizard.status.known_hosts}, line" in done.stderr
+    assert re.search(rf"{wizard.status.known_hosts}\D+\d", done.stderr), done.stderr
 
 
 def test_an_unreachable_host_is_status_4(wizard_on: Make) -> None:

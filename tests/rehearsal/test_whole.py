@@ -1,4 +1,4 @@
-"""The first slice from end to end: the installed command against real hypervisors, and the machine asked what became."""
+"""The first slice from end to end: the installed command against real hypervisors, each asked what became of it."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ class WizardOn:
     def argv(self, verb: str, *arguments: str) -> list[str]:
         options = ["-c", str(self.cluster_file), "--ssh-config", str(self.status.ssh_config)]
         password = ["--sudo-password-file", str(self.status.password_file)]
-        return [str(COMMAND), verb, *arguments, *options, *password]
+        return [str(COMMAND), verb, *options, *password, *arguments]
 
     @property
     def environment(self) -> dict[str, str]:

@@ -71,11 +71,9 @@ OWNERS: Fact[Owners] = Fact(
     command=f"""if systemctl is-active -q NetworkManager.service; then
   nmcli -t -f DEVICE,STATE dev | sed 's/^/nm\\t/'
 fi
-if command -v ifup >/dev/null; then
-  cat /etc/network/interfaces /etc/network/interfaces.d/* 2>/dev/null | tr '\\t' ' ' |
-    sed -nE 's/^ *iface +([^ ]+).*/\\1/p; s/^ *(auto|allow-[a-z]+) +//p' | tr -s ' ' '\\n' |
-    sed '/^$/d; s/^/ifupdown\\t/'
-fi
+cat /etc/network/interfaces /etc/network/interfaces.d/* 2>/dev/null | tr '\\t' ' ' |
+  sed -nE 's/^ *iface +([^ ]+).*/\\1/p; s/^ *(auto|allow-[a-z]+) +//p' | tr -s ' ' '\\n' |
+  sed '/^$/d; s/^/ifupdown\\t/'
 ls /etc/netplan/*.yaml /run/netplan/*.yaml /run/systemd/network/*-netplan-* 2>/dev/null | sed 's/^/netplan\\t/'
 systemctl list-units --plain --no-legend --state=active {" ".join(f"'{name}*.service'" for name in DAEMONS)} |
   sed 's/ .*//; s/^/daemon\\t/'""",

@@ -11,10 +11,12 @@ import select
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from wizard.rehearsal import cgroup, lan, network
 from wizard.rehearsal.commands import environment, run
+from wizard.rehearsal.error import RehearsalError
 from wizard.rehearsal.processes import Process
 from wizard.rehearsal.record import Boot, Spec, State
 from wizard.rehearsal.runtime import Runtime
@@ -57,7 +59,8 @@ def _mount(runtime: Runtime, spec: Spec) -> None:
     """The machine's disk; a /run of our own, because systemd-nspawn leaves traces there; nobody else's namespaces."""
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         if " - nsfs " in line:
-            run(["umount", line.split()[4]])
+            with suppress(RehearsalError):  # its rehearsal may be removed at this moment
+                run(["umount", line.split()[4]])
     run(["mount", "-t", "tmpfs", "tmpfs", "/run"])
     layers = f"lowerdir={spec.tree},upperdir={runtime.upper},workdir={runtime.work}"
     run(["mount", "-t", "overlay", "overlay", "-o", layers, str(runtime.root)])
