@@ -152,7 +152,7 @@ def test_a_card_of_another_program_is_recognised_and_left_alone(wizard_on: Make,
     wizard = wizard_on()
     marks = {
         "ifupdown": "mkdir -p /etc/network; printf 'auto enp5s0\\niface enp5s0 inet dhcp\\n' >/etc/network/interfaces",
-        "netplan": "mkdir -p /etc/netplan; echo 'network: {ethernets: {enp5s0: {dhcp4: true}}}' >/etc/netplan/50-x.yaml",
+        "netplan": "mkdir /etc/netplan; echo 'network: {ethernets: {enp5s0: {dhcp4: true}}}' >/etc/netplan/50.yaml",
     }
     wizard.machine.inside(marks[program])
     wizard.wish(port="enp5s0", addresses="[]", gateway="", nameservers="")

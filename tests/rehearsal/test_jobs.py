@@ -241,8 +241,9 @@ def test_keep_and_revert_exclude_each_other(bench: Bench) -> None:
         attempt = bench.start(CHANGE, seconds=60)
         bench.follow(attempt)
         script = "/var/lib/homek8s-wizard/guard/script"
+        keep, back = f"sh {script} {attempt} keep", f"sh {script} {attempt} revert owner"
         words = bench.machine.inside(
-            f"sh {script} {attempt} keep 2>/dev/null & one=$!; sh {script} {attempt} revert owner >/dev/null 2>&1 & two=$!\n"
+            f"{keep} 2>/dev/null & one=$!; {back} >/dev/null 2>&1 & two=$!\n"
             "wait $one && echo kept; wait $two && echo reverted; true"
         ).split()
         assert len(words) == 1
