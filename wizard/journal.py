@@ -21,7 +21,8 @@ from typing import Any
 
 from wizard import journalfile
 from wizard.errors import WaitsForOwner, WizardError
-from wizard.journalfile import APPLICATION_ID, SCHEMA, Damaged, Entry, Standing, fold
+from wizard.journalfile import APPLICATION_ID, SCHEMA, Damaged
+from wizard.standing import Entry, Standing, entry_of, fold, moved
 
 __all__ = ["APPLICATION_ID", "SCHEMA", "Damaged", "Entry", "Journal", "Standing", "age", "fold"]
 
@@ -131,8 +132,8 @@ class Journal:
         full = (last[0] + 1, *row)
         hash_ = journalfile.chained(last[1], full)
         self._db.execute("INSERT INTO event VALUES (?,?,?,?,?,?,?,?)", (*full, hash_))
-        entry = journalfile.entry_of(full)
-        if (now := journalfile.moved(entry)) is not None:
+        entry = entry_of(full)
+        if (now := moved(entry)) is not None:
             self._db.execute(
                 "INSERT OR REPLACE INTO standing VALUES (?,?,?,?,?,?)",
                 (now.step, now.target, now.state.value, now.reason, now.since, now.attempt),
@@ -182,7 +183,7 @@ class Journal:
         with self._mutex:
             rows = self._db.execute("SELECT seq, utc, kind, step, target, attempt, payload FROM event ORDER BY seq")
             found = rows.fetchall()
-        return map(journalfile.entry_of, found)
+        return map(entry_of, found)
 
     def standings(self) -> dict[tuple[str, str], Standing]:
         with self._mutex:

@@ -13,14 +13,14 @@ import json
 import os
 import sqlite3
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from wizard import __version__
 from wizard.errors import NewerState, WizardError
 from wizard.events import State
+from wizard.standing import Entry, Standing, Standings, entry_of, fold
 
 APPLICATION_ID = 0x686B3873  # "hk8s"
 SCHEMA = 1
@@ -42,73 +42,9 @@ class Damaged(WizardError):
     """The journal on disk is not what was written; it is left as it is."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    seq: int
-    utc: str
-    kind: str
-    step: str
-    target: str
-    attempt: str
-    payload: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Standing:
-    """Where a step stands for one target, as far as the journal remembers; `attempt` is the last one."""
-
-    step: str
-    target: str
-    state: State
-    reason: str
-    since: str
-    attempt: str = ""
-
-
-STATE_OF = {
-    "started": State.RUNNING,
-    "running": State.RUNNING,
-    "guarded": State.GUARDED,
-    "done": State.DONE,
-    "failed": State.FAILED,
-    "skipped": State.SKIPPED,
-    "reverted": State.REVERTED,
-    "undone": State.TODO,
-    "interrupted": State.INTERRUPTED,
-    "unknown": State.UNKNOWN,
-    "blocked": State.BLOCKED,
-}
-"""The kinds of event that move a step; all others (intent, ended, measured, …) leave it where it is."""
-
-Standings = dict[tuple[str, str], Standing]
-
-
-def fold(entries: Iterable[Entry]) -> Standings:
-    """Where every step stands after these events."""
-    standings: Standings = {}
-    for entry in entries:
-        if (now := moved(entry)) is not None:
-            standings[entry.step, entry.target] = now
-    return standings
-
-
-def moved(entry: Entry) -> Standing | None:
-    """Where this event leaves its step; None when it does not move it."""
-    state = STATE_OF.get(entry.kind)
-    if state is None:
-        return None
-    reason = str(entry.payload.get("reason", "")).encode("utf-8", "replace").decode()
-    return Standing(entry.step, entry.target, state, reason, entry.utc, entry.attempt)
-
-
 def chained(before: str, row: tuple[Any, ...]) -> str:
     """The hash of an event (seq … payload) that follows the one with hash `before`."""
     return hashlib.sha256(json.dumps([before, *row], ensure_ascii=False).encode()).hexdigest()
-
-
-def entry_of(row: tuple[Any, ...]) -> Entry:
-    seq, utc, kind, step, target, attempt, payload = row
-    return Entry(seq, utc, kind, step, target, attempt, json.loads(payload))
 
 
 # ---------------------------------------------------------------- making, opening, copying

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from wizard.journal import Entry
-from wizard.journalfile import STATE_OF
+from wizard.standing import STATE_OF
 
 ENDS = frozenset(STATE_OF) - {"started", "running", "guarded"}
 """The kinds of event after which a step rests."""
