@@ -25,7 +25,7 @@ from screens.frame import HEIGHT, WIDTH, Frame
 from screens.leaving import leave_typing, on_signals, running_dialog
 from screens.messages import EngineAsked, EngineReplied, EngineSpoke
 from screens.more import ask_more
-from screens.plain import plain
+from screens.plain import plain, trouble
 from screens.progress import Progress, after, lines
 from screens.record import Record
 from screens.session import Session
@@ -133,8 +133,8 @@ class WizardApp(QuietApp):
                 screen.pop_until_active()
 
     def trouble(self, error: WizardError) -> None:
-        self.remember_error(str(error))
-        self.push_screen(told("This did not work", str(error)))
+        self.remember_error(trouble(error))
+        self.push_screen(told("This did not work", trouble(error)))
 
     def remember_error(self, words: str) -> None:
         self.last_error = plain(words)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from screens.dialogs import Choice, Dialog, Reply
 from screens.draft import label_of
+from screens.plain import trouble
 from screens.session import Session
 from screens.work import save_all
 from wizard.errors import WizardError
@@ -46,7 +47,7 @@ def leave_typing(app: WizardApp, session: Session, then: Callable[[], None]) -> 
     try:
         save_all(session)
     except WizardError as error:
-        app.push_screen(_lost(f"{error}\n\nWhat is typed could not be saved.", then))
+        app.push_screen(_lost(f"{trouble(error)}\n\nWhat is typed could not be saved.", then))
         return
     wrong = [label_of(key) for draft in session.unsaved for key in draft.wrong]
     if wrong:

@@ -8,6 +8,8 @@ from typing import Any
 from textual.content import Content
 from textual.widgets import Static
 
+from wizard.errors import WizardError
+
 LONGEST = 2000
 """Characters of one line that are shown."""
 
@@ -35,6 +37,12 @@ def one_line(text: object) -> str:
 
 def content(text: object, style: str = "") -> Content:
     return Content.styled(plain(text), style) if style else Content(plain(text))
+
+
+def trouble(error: WizardError) -> str:
+    """An error as it says itself, each of its texts made safe before they are put together."""
+    parts = {name: plain(getattr(error, name)) for name in ("where", "why", "cure")}
+    return str(WizardError(plain(error.what), **parts))
 
 
 class Plain(Static):

@@ -48,15 +48,16 @@ class Progress:
 def after(progress: Progress, event: Event) -> Progress:
     match event:
         case StepStarted(step=step, target=target, title=title):
-            return Progress(step=step, target=target, title=title)
+            return Progress(step=step, target=target, title=one_line(title))
         case PartStarted(part=part, parts=parts, host=host, title=title):
+            host, title = one_line(host), one_line(title)
             return replace(progress, part=part, parts=parts, host=host, part_title=title, lost="")
         case GuardArmed(seconds=seconds):
             return replace(progress, reverts_in=seconds)
         case GuardSettled():
             return replace(progress, reverts_in=0.0)
         case HostLost(host=host, reason=reason):
-            return replace(progress, lost=f"{host}: {reason}")
+            return replace(progress, lost=f"{one_line(host)}: {one_line(reason)}")
         case HostConnected() | PartOutput() | PartFinished():
             return replace(progress, lost="") if progress.lost else progress
         case _:

@@ -14,7 +14,7 @@ from textual.widgets import Button
 
 from screens.dialogs import Choice, Dialog, Entry, Reply
 from screens.frame import Frame
-from screens.plain import Plain, content, one_line, plain
+from screens.plain import Plain, content, one_line, plain, trouble
 from screens.preview import BAD, GOOD, MARK, STRONG, joined
 from screens.progress import Progress
 from screens.session import Session
@@ -88,13 +88,13 @@ class ResultScreen(Frame):
     # ------------------------------------------------------------ words
 
     def lines(self) -> Iterator[Content]:
-        if self.well:
-            yield content("Done.", GOOD)
+        if isinstance(self.ended, WizardError):
+            yield content(trouble(self.ended), BAD)
+            yield from _tail_lines(self.ended.tail if isinstance(self.ended, StepFailed) else "")
         elif self.failed:
             yield from self._failure_lines(self.failed)
         else:
-            yield content(str(self.ended), BAD)
-            yield from _tail_lines(self.ended.tail if isinstance(self.ended, StepFailed) else "")
+            yield content("Done.", GOOD)
         yield content("")
         yield from self._step_lines()
 

@@ -136,7 +136,9 @@ class StageScreen(Frame):
         at, step_at = stages.index(place.stage) + 1, place.stage.steps.index(place.step) + 1
         steps = len(place.stage.steps)
         busy = self.wizard.work.busy or state_word(self.session, place)
-        return one_line(f"Stage {at}/{len(stages)} {place.stage.title} > {step_at}/{steps} {place.step.title}  [{busy}]")
+        return one_line(
+            f"Stage {at}/{len(stages)} {place.stage.title} > {step_at}/{steps} {place.step.title}  [{busy}]"
+        )
 
     def title_line(self, place: Place) -> str:
         planned = self.session.planned(place)

@@ -16,7 +16,7 @@ from textual.widgets import Button, Input
 
 from screens.connect import ConnectScreen
 from screens.frame import Frame
-from screens.plain import Plain, content, one_line
+from screens.plain import Plain, content, one_line, trouble
 from screens.preview import BAD, GOOD, STRONG, joined
 from screens.refusing import VIEWER
 from screens.session import Session
@@ -91,8 +91,7 @@ class WelcomeScreen(Frame):
 
     def failed(self, error: WizardError) -> None:
         self.show(None)
-        findings = [str(finding) for finding in error.findings] if isinstance(error, InputError) else [str(error)]
-        self.query_one("#error", Plain).show("\n".join(findings))
+        self.query_one("#error", Plain).show("\n".join(words_of(error)))
 
     def show(self, session: Session | None) -> None:
         self.query_one("#resume").display = session is not None
@@ -135,6 +134,17 @@ def created(name: str, ssh: str, path: Path) -> ClusterFile:
     file = new(name, ssh, path)
     file.save()
     return file
+
+
+def words_of(error: WizardError) -> list[str]:
+    """All that is wrong; without the place in a file that is not there yet."""
+    if not isinstance(error, InputError):
+        return [trouble(error)]
+    return [str(finding) if Path(finding.file).exists() else _unplaced(finding) for finding in error.findings]
+
+
+def _unplaced(finding: InputFinding) -> str:
+    return f"{finding.key}: {finding.message}. {finding.cure}"
 
 
 def found_lines(session: Session) -> Iterator[Content]:

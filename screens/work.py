@@ -13,6 +13,7 @@ from screens.draft import Draft
 from screens.engine_thread import aside
 from screens.messages import Call
 from screens.page import Page
+from screens.plain import trouble
 from screens.preview import checks_table
 from screens.progress import Progress
 from screens.record import Record
@@ -140,8 +141,8 @@ class Work:
 
         def failed(error: WizardError) -> None:
             if self.app.session is session:
-                self.app.remember_error(str(error))
-                screen.fail(str(error))
+                self.app.remember_error(trouble(error))
+                screen.fail(trouble(error))
 
         def arrived(rows: tuple[Planned, ...]) -> None:
             if self.app.session is session:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+os.environ["TEXTUAL_ANIMATIONS"] = "none"  # before Textual is imported: nothing here waits for a fade
+os.environ["TEXTUAL_FPS"] = "20"
+
 import pytest
 from scripted import Stand
+from textual.events import Paste
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Log
@@ -62,11 +69,12 @@ class Ride:
 
     async def until(self, holds: Callable[[], object]) -> None:
         """Lets the app work until something is so; fails after some seconds in which it is not."""
-        for _ in range(500):
+        ends = time.monotonic() + 20
+        while time.monotonic() < ends:
             if holds():
                 await self.pilot.pause()
                 return
-            await self.pilot.pause(0.01)
+            await asyncio.sleep(0.005)
         pytest.fail(f"it never came to that; on the screen: {self.screen}\n{self.text()}")
 
     async def on(self, kind: type) -> None:
@@ -86,7 +94,12 @@ class Ride:
         return next(f"#choice-{number}" for number, choice in enumerate(choices) if choice.key == key)
 
     async def type(self, text: str) -> None:
-        await self.pilot.press(*text)
+        """All at once, as a terminal pastes; keys one by one are for what keys do."""
+        await self.pilot.pause()
+        focused = self.screen.focused
+        assert focused is not None
+        focused.post_message(Paste(text))
+        await self.pilot.pause()
 
     async def to_connect(self) -> None:
         await self.on(WelcomeScreen)
@@ -138,9 +151,13 @@ def ride(stand: Stand, yaml: Path, tmp_path: Path) -> Callable[..., object]:
     """`async with ride(size=(80, 24)) as wizard:`"""
 
     @asynccontextmanager
-    async def riding(size: tuple[int, int] = (80, 24), path: Path | None = None, **options: bool) -> AsyncIterator[Ride]:
+    async def riding(
+        size: tuple[int, int] = (80, 24), path: Path | None = None, **options: bool
+    ) -> AsyncIterator[Ride]:
         clock = Clock()
-        app = WizardApp(path or tmp_path / "none.yaml", Settings(state_dir=tmp_path / "state"), stand, now=clock, **options)
+        app = WizardApp(
+            path or tmp_path / "none.yaml", Settings(state_dir=tmp_path / "state"), stand, now=clock, **options
+        )
         try:
             async with app.run_test(size=size, notifications=True, tooltips=True) as pilot:
                 yield Ride(app, pilot, clock, yaml)

@@ -52,7 +52,9 @@ def guests_of(cluster: Any) -> tuple[str, ...]:
     return tuple(guest.name for guest in cluster.guests)
 
 
-LOOK = Step("ground.look", "Look at the machine", "Nothing is built on ground that nobody looked at.", no_plan, on_hypervisor())
+LOOK = Step(
+    "ground.look", "Look at the machine", "Nothing is built on ground that nobody looked at.", no_plan, on_hypervisor()
+)
 SPAN = Step(
     "road.span",
     "Span the bridge",
@@ -61,7 +63,9 @@ SPAN = Step(
     on_hypervisor(),
     fields=("bridge.port", "bridge.addresses", "bridge.gateway", "bridge.dhcp", "firewall.nat"),
 )
-SEAL = Step("road.seal", "Seal the road", "What is not needed stays closed.", no_plan, on_hypervisor(), needs=("road.span",))
+SEAL = Step(
+    "road.seal", "Seal the road", "What is not needed stays closed.", no_plan, on_hypervisor(), needs=("road.span",)
+)
 RAISE = Step(
     "homes.raise",
     "Raise a guest",
@@ -78,7 +82,16 @@ STAGES = (
 )
 
 FILE = WriteFile("/etc/systemd/network/05-homek8s-br0.network", "[Match]\nName=br0\n", None)
-DO = Do("br0 is not there yet", (Part(HYPERVISOR, "write the files", (FILE, Run(("networkctl", "reload"), "reload")),),))
+DO = Do(
+    "br0 is not there yet",
+    (
+        Part(
+            HYPERVISOR,
+            "write the files",
+            (FILE, Run(("networkctl", "reload"), "reload")),
+        ),
+    ),
+)
 CUTS = Do(
     "br0 is not there yet",
     (
@@ -113,8 +126,8 @@ def planned(step: Step, target: str, plan: Plan, state: State | None = None, **m
     return Planned(step, target, plan, state or first, reason, scripts, **more)
 
 
-def finished(step: Step, target: str = HYPERVISOR, state: State = State.DONE, reason: str = "as wanted", **more: Any) -> StepFinished:
-    return StepFinished(step.id, target, state, reason, 3.0, **more)
+def finished(step: Step, state: State = State.DONE, reason: str = "as wanted", **more: Any) -> StepFinished:
+    return StepFinished(step.id, HYPERVISOR, state, reason, 3.0, **more)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from scripted import SPAN, finished
 from screens import app as app_module
 from screens.dialogs import Dialog
 from screens.leaving import on_signals
+from screens.result import ResultScreen
 from screens.run import RunScreen
 from screens.shell import command
 from wizard.clusterfile import load
@@ -75,19 +76,21 @@ async def test_quit_while_something_runs_lets_it_run_on(ride, stand):
         assert stand.engine.called("leave")
 
 
-@pytest.mark.parametrize(("key", "call"), [("after", "stop after"), ("now", "stop now"), ("leave", "leave")])
-async def test_stopping_has_three_honest_answers(ride, stand, key, call):
+async def test_stopping_has_three_honest_answers(ride, stand):
     stand.apply = never_ending
     async with ride() as wizard:
         await wizard.at(SPAN)
-        await wizard.pilot.press("f4")
-        await wizard.on(RunScreen)
-        await wizard.pilot.press("escape")
-        await wizard.on(Dialog)
-        assert "unknown until the host is looked at" in wizard.text()
-        await wizard.pilot.click(wizard.button(key))
-        await wizard.until(lambda: stand.engine.called(call))
-        await wizard.until(lambda: not isinstance(wizard.screen, Dialog | RunScreen))
+        for key, call in (("after", "stop after"), ("now", "stop now"), ("leave", "leave")):
+            stand.engine.stopped.clear()
+            wizard.app.work.apply("a run", [])
+            await wizard.on(RunScreen)
+            await wizard.pilot.press("escape")
+            await wizard.on(Dialog)
+            assert "unknown until the host is looked at" in wizard.text()
+            await wizard.pilot.click(wizard.button(key))
+            await wizard.until(lambda call=call: stand.engine.called(call))
+            await wizard.on(ResultScreen)
+            await wizard.pilot.press("escape")
 
 
 async def test_a_run_that_ends_takes_its_dialogs_along(ride, stand):
@@ -141,17 +144,21 @@ async def test_a_mistake_in_the_engine_is_said_and_reported(ride, stand):
 
 
 async def test_a_mistake_in_a_screen_prints_no_traceback(ride, capsys):
-    password = "hunter2"
+    password, rides = "hunter2", []
 
     def broken():
         return password + 1  # type: ignore[operator]
 
-    with pytest.raises(TypeError):
+    async def ridden():
         async with ride() as wizard:
+            rides.append(wizard.app)
             screen = await wizard.at(SPAN)
             screen.call_later(broken)
             await wizard.until(lambda: not wizard.app.is_running)
-    assert wizard.app.return_code == 70
+
+    with pytest.raises(TypeError):
+        await ridden()
+    assert rides[0].return_code == 70
     printed = "".join(capsys.readouterr())
     assert "hunter2" not in printed
     assert "Traceback" not in printed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from concurrent.futures import Future
 
-import pytest
+from conftest import SMALL
 from scripted import CUTS, SPAN, Stand, finished, planned
 from textual.widgets import Button
 
@@ -75,7 +75,10 @@ async def test_by_mouse(ride):
 async def test_what_the_questions_say(ride):
     async with ride() as wizard:
         for question, words in [
-            (KEY, ["SHA256:nThbg6kXUpJWGl7E1IGOCspRomTxdCARLviKw6E5SY8", "ssh_host_ed25519_key.pub", "192.168.182.100"]),
+            (
+                KEY,
+                ["SHA256:nThbg6kXUpJWGl7E1IGOCspRomTxdCARLviKw6E5SY8", "ssh_host_ed25519_key.pub", "192.168.182.100"],
+            ),
             (NeedSecret("h", SecretKind.KEY_PASSPHRASE, "~/.ssh/id", 2), ["~/.ssh/id", "attempt 2"]),
             (APPROVE, ["may cut the connection", "the plan has changed", "+Name=br0", "guarded"]),
             (DESTROY, ["destroys data", "Type aki0"]),
@@ -163,10 +166,10 @@ async def test_the_answer_reaches_the_engine(ride, stand: Stand):
         assert stand.engine.called("apply")[0][2] is None
 
 
-@pytest.mark.parametrize("size", [(80, 24), (60, 20), (20, 5)])
-async def test_every_question_at_every_size(ride, size):
-    async with ride(size) as wizard:
-        for question in (KEY, SUDO, APPROVE, DESTROY, CHOOSE, KEEP, LOST):
-            await asked(wizard, question)
-            wizard.app.pop_screen()
-            await wizard.pilot.pause()
+async def test_every_question_at_every_size(ride):
+    async with ride() as wizard:
+        for size in SMALL[1:]:
+            await wizard.pilot.resize_terminal(*size)
+            for question in (KEY, SUDO, APPROVE, DESTROY, CHOOSE, KEEP, LOST):
+                await asked(wizard, question)
+                wizard.app.pop_screen()
