@@ -122,10 +122,10 @@ class WizardApp(QuietApp):
             if isinstance(screen, StageScreen):
                 screen.redraw(words)
 
-    def redraw_form(self) -> None:
+    def show_found(self) -> None:
         for screen in self.screen_stack:
             if isinstance(screen, StageScreen):
-                screen.redraw_form()
+                screen.show_found()
 
     def back_to_welcome(self) -> None:
         for screen in self.screen_stack:

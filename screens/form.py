@@ -49,9 +49,26 @@ class FieldRow(Vertical):
         with Horizontal(classes="line"):
             yield Plain(self.info.label + (" *" if self.info.required else ""), classes="label")
             yield self._control()
-        if self.found:
-            yield OptionList(*map(_found_row, self.found), markup=False, compact=True, classes="found")
         yield Plain(classes="wrong")
+
+    def show_found(self, found: Sequence[Suggestion]) -> None:
+        """Looking takes time: what was found may come while the owner types already."""
+        if tuple(found) == self.found:
+            return
+        self.found = tuple(found)
+        if isinstance(self.control, Input):
+            self.control.placeholder = self._placeholder()
+        else:
+            self.control.prompt = self._placeholder()
+        self.query(".found").remove()
+        self.enter(self.has_class("-in"))
+
+    def enter(self, here: bool) -> None:
+        """One is in this field, or no longer: then what was found is listed below it, or not."""
+        self.set_class(here, "-in")
+        if here and self.found and not self.query(".found"):
+            options = OptionList(*map(_found_row, self.found), markup=False, compact=True, classes="found")
+            self.mount(options, before=".wrong")
 
     def _control(self) -> Input | Select[str]:
         choices = YES_NO if self.info.kind == "bool" else self.info.choices
@@ -117,6 +134,10 @@ class Form(Vertical):
             yield FieldRow(key, self.draft.text(key), self.found.get(_shape(key), ()))
         yield Plain(id="hint")
 
+    def show_found(self, found: Found) -> None:
+        for row in self.query(FieldRow):
+            row.show_found(found.get(_shape(row.key), ()))
+
     def on_mount(self) -> None:
         self.judge()
 
@@ -154,7 +175,7 @@ class Form(Vertical):
         """What was found is listed under the field one is in; its help stands below."""
         row = self._row()
         for other in self.query(FieldRow):
-            other.set_class(other is row, "-in")
+            other.enter(other is row)
         if row is not None:
             self.query_one("#hint", Plain).show(hint(row.info, bool(row.found)))
 

@@ -85,6 +85,8 @@ class StageScreen(Frame):
         self.query_one("#apply").set_class(bool(self.refusal()), "-refused")
         if self.shown != self.form_name(place):
             await self.draw_form(place)
+        if place.step.fields and place.step.id not in self.session.suggestions:
+            self.wizard.work.find_suggestions(place.step)
 
     def draw_checks(self, checks: Sequence[Check]) -> None:
         table = self.query_one("#checks", Plain)
@@ -97,11 +99,9 @@ class StageScreen(Frame):
         self.notify_here("")
         form_place = self.query_one("#form-place")
         await form_place.remove_children()
-        found = self.session.suggestions.get(place.step.id)
         if place.step.fields:
-            await form_place.mount(Form(self.session.draft(place), found or {}))
-            if found is None:
-                self.wizard.work.find_suggestions(place.step)
+            found = self.session.suggestions.get(place.step.id, {})
+            await form_place.mount(Form(self.session.draft(place), found))
         self.query_one("#page").scroll_home(animate=False)
         self.focus_first()
 
@@ -122,10 +122,10 @@ class StageScreen(Frame):
             self.stale = True
             self.call_later(self.draw)
 
-    def redraw_form(self) -> None:
-        """Suggestions came, or the file was read again."""
-        self.shown = ""
-        self.redraw()
+    def show_found(self) -> None:
+        """What was found for the form on the screen has come, maybe late."""
+        if self.form is not None:
+            self.form.show_found(self.session.suggestions.get(self.session.place.step.id, {}))
 
     @property
     def form(self) -> Form | None:

@@ -24,7 +24,7 @@ from screens.stage import StageScreen
 from wizard.clusterfile import ClusterFile, load
 from wizard.engine.planned import Planned
 from wizard.errors import WaitsForOwner, WizardError
-from wizard.model import Risk, Step
+from wizard.model import Risk, Step, Suggestion
 
 if TYPE_CHECKING:
     from screens.app import WizardApp
@@ -176,10 +176,11 @@ class Work:
     def find_suggestions(self, step: Step) -> None:
         session, engine = self.session, self.engine
 
-        def found(values: Any) -> None:
+        session.suggestions[step.id] = {}
+
+        def found(values: Mapping[str, tuple[Suggestion, ...]]) -> None:
             session.suggestions[step.id] = values
-            if any(values.values()):
-                self.app.redraw_form()
+            self.app.show_found()
 
         self.call("looking for values", lambda: engine.suggestions(step), found)
 

@@ -63,6 +63,7 @@ async def test_what_was_found_stands_beside_and_overwrites_nothing(ride):
         port = row(screen, "bridge.port")
         assert port.control.value == ""
         assert "enp4s0" in port.control.placeholder
+        await wizard.until(lambda: port.query(OptionList))
         found = [str(port.query_one(OptionList).get_option_at_index(at).prompt) for at in range(2)]
         assert found[0] == "enp4s0  1 Gbit/s, cable in, carries this connection  (found on hypervisor)"
         await wizard.pilot.press("tab", "down", "enter")
@@ -222,3 +223,19 @@ def test_why_a_step_cannot_be_applied(plan, state, words):
     refusal = why_not(planned(SPAN, "hypervisor", plan, state), "")
     assert refusal.startswith(words)
     assert bool(refusal) == bool(words)
+
+
+async def test_what_is_found_late_disturbs_nobody_who_types(ride, stand):
+    found, stand.found = stand.found, {}
+    async with ride() as wizard:
+        screen = await wizard.at(SPAN)
+        row(screen, "bridge.gateway").control.focus()
+        await wizard.type("192.168.")
+        stand.found = found
+        await wizard.pilot.press("f5")
+        await wizard.idle()
+        await wizard.until(lambda: row(screen, "bridge.port").found)
+        assert screen.focused is row(screen, "bridge.gateway").control
+        await wizard.pilot.press("1")
+        assert row(screen, "bridge.gateway").control.value == "192.168.1"
+        assert "enp4s0" in row(screen, "bridge.port").control.placeholder
