@@ -14,7 +14,8 @@ import click
 
 from wizard.cli import answers, show
 from wizard.clusterfile import load
-from wizard.engine.engine import Engine, Outcome, worst
+from wizard.engine.doing import Outcome, worst
+from wizard.engine.engine import Engine
 from wizard.engine.planned import Planned, as_json
 from wizard.engine.settings import GUARD_SECONDS, Settings
 from wizard.events import Event, Observer, State
@@ -171,7 +172,7 @@ def export(given: Given) -> int:
     with _engine(given, lambda event: None) as engine:
         text = engine.export(given["form"])
         if given["output"]:
-            given["output"].write_text(text)
+            given["output"].write_text(text, encoding="utf-8")
             click.echo(f"Written to {given['output']}", err=True)
         else:
             click.echo(text, nl=False)

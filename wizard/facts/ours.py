@@ -80,6 +80,11 @@ class Ours:
         over = {record.attempt for record in self.records if record.kind == "end"}
         return tuple(r for r in self.records if r.step == name and r.attempt not in over and r.kind != "end")
 
+    def waits_for(self, name: str) -> Pending | None:
+        """The armed guard, if it is `step@target` that waits to be confirmed."""
+        waits = self.pending is not None and any(r.attempt == self.pending.attempt for r in self.of(name))
+        return self.pending if waits else None
+
     def attempts(self, name: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(record.attempt for record in self.of(name)))
 

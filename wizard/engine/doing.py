@@ -1,0 +1,197 @@
+"""Doing and undoing many steps: in order, each looked at first, asked about where it must be, and told of."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from wizard.engine.applying import Applier
+from wizard.engine.confirming import Confirmer
+from wizard.engine.hosts import Hosts
+from wizard.engine.looking import Looker, Targets
+from wizard.engine.observing import Costly
+from wizard.engine.planned import Planned
+from wizard.engine.running import Control, Runner
+from wizard.engine.settings import Settings
+from wizard.errors import WaitsForOwner
+from wizard.events import Approve, Ask, Checked, Note, Observer, State, StepFinished
+from wizard.journal import Journal
+from wizard.model import HYPERVISOR, Blocked, Do, Nothing, Refused, Risk, Step, Unknown
+
+SEVERITY = (2, 4, 1, 5, 3, 0)
+"""Exit statuses, the one to report first (DESIGN, command line)."""
+
+Result = tuple[StepFinished, int]
+"""How a step ended for one target, and the exit status that this means."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    steps: tuple[StepFinished, ...]
+    status: int
+
+
+def worst(statuses: Sequence[int]) -> int:
+    return min(statuses, key=SEVERITY.index, default=0)
+
+
+def outcome(results: Sequence[Result]) -> Outcome:
+    """Of a step that was taken up twice, what came of it in the end."""
+    last = {(finished.step, finished.target): (finished, status) for finished, status in results}
+    return Outcome(tuple(finished for finished, _ in last.values()), worst([status for _, status in last.values()]))
+
+
+class Doer:
+    """One `apply` or `undo`, from its first look to its outcome."""
+
+    def __init__(
+        self,
+        looker: Looker,
+        hosts: Hosts,
+        journal: Journal,
+        settings: Settings,
+        ask: Ask,
+        tell: Observer,
+        control: Control,
+    ) -> None:
+        self._looker, self._hosts, self._journal, self._settings = looker, hosts, journal, settings
+        self._ask, self._tell, self._control = ask, tell, control
+        runner = Runner(hosts, journal, tell, control, settings.take_over)
+        confirmer = Confirmer(hosts, runner, ask, tell, control.let_go, settings.guard_seconds)
+        self._applier = Applier(journal, runner, confirmer, control, tell)
+
+    def apply(self, targets: Targets, approved: Mapping[str, str], *, named: bool) -> Outcome:
+        results = self._resume()
+        stood: dict[str, State] = {}
+        for step, target in targets:
+            if self._control.wanted:
+                break
+            done, status = self._apply_one(step, target, approved, stood, named=named)
+            stood[step.id] = _worse(stood.get(step.id, State.DONE), done.state)
+            results.append((done, status))
+            if status == 4 or done.state is State.RUNNING:
+                break
+        return self._ended(results)
+
+    def undo(self, targets: Targets) -> Outcome:
+        results = self._resume()
+        for step, target in targets:
+            if self._control.wanted:
+                break
+            results.append(self._undo_one(step, target))
+            if results[-1][1]:
+                break
+        return self._ended(results)
+
+    def look(self, step: Step, target: str) -> Planned:
+        [planned] = self._looker.plan(((step, target),), Costly.WHERE_MISSING)
+        return planned
+
+    def _ended(self, results: Sequence[Result]) -> Outcome:
+        ended = outcome(results)
+        return Outcome(ended.steps, worst([ended.status, 5])) if self._control.wanted else ended
+
+    def _resume(self) -> list[Result]:
+        """Scripts that were running and guards that were armed when the wizard last ended come first."""
+        results = []
+        for standing in self._journal.standings().values():
+            if standing.state in (State.RUNNING, State.GUARDED):
+                self._tell(Note(f"{standing.step}@{standing.target} was under way: going on where it was"))
+                results.append(self._applier.resume(standing))
+        return [result for result in results if result is not None]
+
+    # ------------------------------------------------------------ one step
+
+    def _apply_one(
+        self, step: Step, target: str, approved: Mapping[str, str], stood: Mapping[str, State], *, named: bool
+    ) -> tuple[StepFinished, int]:
+        if unmet := [need for need in step.needs if stood.get(need, State.DONE) is not State.DONE]:
+            return self._told(step, target, State.BLOCKED, f"waits for {', '.join(unmet)}", 0)
+        standing = self._journal.standings().get((step.id, target))
+        if standing and standing.state is State.SKIPPED and not named:
+            return self._told(step, target, State.SKIPPED, standing.reason, 0)
+        planned = self.look(step, target)
+        match planned.plan:
+            case Nothing(why=why):
+                return self._as_it_is(planned, why)
+            case Do():
+                return self._approved_and_done(planned, approved)
+            case Refused():
+                return self._told(step, target, State.BLOCKED, planned.reason, 2, planned)
+            case Blocked():
+                return self._told(step, target, State.BLOCKED, planned.reason, 5, planned)
+            case Unknown():
+                return self._told(step, target, State.UNKNOWN, planned.reason, 1, planned)
+
+    def _approved_and_done(self, planned: Planned, approved: Mapping[str, str]) -> tuple[StepFinished, int]:
+        seen = approved.get(planned.name)
+        if seen != planned.digest:
+            changed = "" if seen is None else "what would be done is no longer what you approved"
+            if self._ask(Approve((planned,), planned.risk, changed)) is not True:
+                return self._told(planned.step, planned.target, planned.state, "not approved, so nothing was done", 5)
+        self._confirmable(planned)
+        return self._applier.apply(planned, lambda: self.look(planned.step, planned.target))
+
+    def _undo_one(self, step: Step, target: str) -> tuple[StepFinished, int]:
+        planned = self._look_back(step, target)
+        match planned.plan:
+            case Nothing(why=why):
+                if (step.id, target) in self._journal.standings():
+                    self._journal.append("undone", step.id, target, reason=why)
+                return self._told(step, target, State.TODO, why, 0)
+            case Do():
+                if self._ask(Approve((planned,), planned.risk)) is not True:
+                    return self._told(step, target, State.DONE, "not approved, so nothing was undone", 5)
+                self._confirmable(planned)
+                return self._applier.apply(planned, lambda: self._look_back(step, target), undoing=True)
+            case Unknown() | Blocked():
+                return self._told(step, target, State.UNKNOWN, planned.reason, 1, planned)
+            case Refused():
+                return self._told(step, target, State.DRIFTED, planned.reason, 1, planned)
+
+    def _look_back(self, step: Step, target: str) -> Planned:
+        [planned] = self._looker.plan_undo(((step, target),))
+        return planned
+
+    def _confirmable(self, planned: Planned) -> None:
+        """A guarded change over loopback cannot be confirmed by a connection, only by somebody at the keyboard."""
+        if planned.risk is not Risk.MAY_CUT_SSH or self._settings.at_keyboard:
+            return
+        accepted = "local-confirm" in self._looker.file.cluster.hypervisor.accept
+        if is_loopback(self._hosts.connection(HYPERVISOR).address) and not accepted:
+            raise WaitsForOwner(
+                "this change is confirmed by a new connection, and from the hypervisor itself that proves nothing",
+                where=planned.name,
+                cure="use the wizard at the keyboard, or add local-confirm to hypervisor.accept in cluster.yaml",
+            )
+
+    # ------------------------------------------------------------ what is told
+
+    def _as_it_is(self, planned: Planned, why: str) -> tuple[StepFinished, int]:
+        standing = self._journal.standings().get((planned.step.id, planned.target))
+        for check in planned.checks:
+            self._tell(Checked(planned.step.id, planned.target, check))
+        if standing is None or standing.state is not State.DONE:
+            self._journal.append("done", planned.step.id, planned.target, reason=why)
+        return self._told(planned.step, planned.target, State.DONE, why, 0)
+
+    def _told(
+        self, step: Step, target: str, state: State, reason: str, status: int, planned: Planned | None = None
+    ) -> tuple[StepFinished, int]:
+        for check in planned.checks if planned else ():
+            self._tell(Checked(step.id, target, check))
+        findings = planned.plan.findings if planned and isinstance(planned.plan, Refused | Blocked) else ()
+        cures = tuple(finding.cure for finding in findings if finding.cure)
+        finished = StepFinished(step.id, target, state, reason, 0.0, next_steps=cures)
+        self._tell(finished)
+        return finished, status
+
+
+def _worse(one: State, other: State) -> State:
+    """A step with several targets is done when all are."""
+    return other if one is State.DONE else one
+
+
+def is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback

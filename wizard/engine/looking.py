@@ -1,0 +1,50 @@
+"""Looking at the hosts: what is observed for which steps, and what each would do, or undo, by that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wizard import catalog
+from wizard.clusterfile import ClusterFile
+from wizard.engine.hosts import Hosts
+from wizard.engine.observing import Costly, observe
+from wizard.engine.planned import Planned
+from wizard.engine.planning import plan_step, plan_undo
+from wizard.facts.ours import OURS
+from wizard.journal import Journal
+from wizard.model import Context, Step
+
+Targets = tuple[tuple[Step, str], ...]
+
+
+class Looker:
+    """One cluster.yaml against its hosts. It changes nothing, there or in the file."""
+
+    def __init__(self, file: ClusterFile, hosts: Hosts, journal: Journal, guard_seconds: int) -> None:
+        self.file = file
+        self._hosts, self._journal, self._guard_seconds = hosts, journal, guard_seconds
+
+    def targets(self, names: Sequence[str], *, with_needs: bool = False) -> Targets:
+        """Every step that is meant, once per target it has. Raises `InputError` for names that mean nothing."""
+        return tuple(
+            (step, target)
+            for step, one in catalog.chosen(names, with_needs=with_needs)
+            for target in ((one,) if one else step.targets(self.file.cluster))
+        )
+
+    def observe(self, targets: Sequence[tuple[Step, str]], costly: Costly = Costly.NEVER) -> Context:
+        """What these steps look at. Raises `WaitsForOwner` when the journal belongs to another machine."""
+        ctx = observe(self.file.cluster, self._hosts, self._journal, targets, costly)
+        self._journal.bind(ctx.see(OURS).machine_id)
+        return ctx
+
+    def plan(self, targets: Targets, costly: Costly = Costly.NEVER) -> tuple[Planned, ...]:
+        """What each would do, all seen at once."""
+        ctx = self.observe(targets, costly)
+        standings = self._journal.standings()
+        return tuple(plan_step(ctx, step, target, standings, self._guard_seconds) for step, target in targets)
+
+    def plan_undo(self, targets: Targets) -> tuple[Planned, ...]:
+        """What would take each back."""
+        ctx = self.observe(targets)
+        return tuple(plan_undo(ctx, step, target, self._guard_seconds) for step, target in targets)
