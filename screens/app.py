@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from rich.text import Text
 from textual import on
@@ -33,8 +33,10 @@ from screens.shell import open_shell
 from screens.stage import StageScreen
 from screens.welcome import WelcomeScreen
 from screens.work import Work
+from wizard.clusterfile import ClusterFile
 from wizard.engine.settings import Settings
 from wizard.errors import WizardError
+from wizard.events import Answer, Ask, HostKey, NeedSecret, Observer, Question
 
 BUG = 70
 BUG_WORDS = """\
@@ -128,9 +130,12 @@ class WizardApp(QuietApp):
                 screen.show_found()
 
     def back_to_welcome(self) -> None:
-        for screen in self.screen_stack:
-            if isinstance(screen, WelcomeScreen):
-                screen.pop_until_active()
+        self.back_to(next(screen for screen in self.screen_stack if isinstance(screen, WelcomeScreen)))
+
+    def back_to(self, screen: Screen[Any]) -> None:
+        """Whatever lies above goes at once, unanswered. (`pop_until_active` would go later, and take the next one.)"""
+        while self.screen is not screen:
+            self.pop_screen()
 
     def trouble(self, error: WizardError) -> None:
         self.remember_error(trouble(error))
@@ -156,8 +161,8 @@ class WizardApp(QuietApp):
         if self.session is not None:
             open_shell(self, self.session.file.cluster, host, self.settings.ssh_config)
 
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        yield from commands(self)
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        yield from commands(self, screen)
 
     # ------------------------------------------------------------ leaving
 
@@ -192,19 +197,34 @@ class WizardApp(QuietApp):
         self.leave(BUG, BUG_WORDS.format(path=self.record.keep_bug(error)))
 
 
-def run(path: Path | None, settings: Settings, *, ascii_only: bool = False, mouse: bool = True) -> int:
-    """The wizard, until its owner leaves. Answers the exit status."""
+def run(path: Path | None, settings: Settings, *, given: Ask, ascii_only: bool = False, mouse: bool = True) -> int:
+    """The wizard, until its owner leaves. `given` knows passwords and host keys that were given beforehand.
+
+    Answers the exit status.
+    """
     from wizard.engine.engine import Engine as RealEngine
 
+    def engine(file: ClusterFile, settings: Settings, ask: Ask, observer: Observer) -> Engine:
+        return cast(Engine, RealEngine(file, settings, first(given, ask), observer))
+
     settings = dataclasses.replace(settings, at_keyboard=True)
-    factory = cast(EngineFactory, RealEngine)
-    app = WizardApp(path, settings, factory, ascii_only=ascii_only, signals=True)
+    app = WizardApp(path, settings, engine, ascii_only=ascii_only, signals=True)
     try:
         status = app.run(mouse=mouse)
     finally:
         app.asker.close()
         end_engine(app)
     return BUG if status is None else status
+
+
+def first(given: Ask, ask: Ask) -> Ask:
+    """Asks on the screen only what `given` does not know; what it decides is the owner's alone."""
+
+    def either(question: Question) -> Answer:
+        known = given(question) if isinstance(question, HostKey | NeedSecret) else None
+        return ask(question) if known is None else known
+
+    return either
 
 
 def end_engine(app: WizardApp) -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from wizard.model import Check, Risk, Secret
+
 if TYPE_CHECKING:
     from wizard.engine.planned import Planned
-    from wizard.model import Check, Risk, Secret
 
 
 class State(StrEnum):
@@ -226,6 +227,6 @@ class Choose:
 
 
 Question = HostKey | NeedSecret | Approve | KeepOrRevert | Choose
-Answer = "bool | str | Secret | None"
+Answer = bool | str | Secret | None
 """None: nobody answered; the engine then stops where it is (status 5, or 4 for a login)."""
-Ask = Callable[[Question], "bool | str | Secret | None"]
+Ask = Callable[[Question], Answer]

@@ -82,8 +82,11 @@ class Answers:
         return click.confirm(f"Do this ({asked.risk.words})?", default=False, err=True)
 
 
-def from_options(given: Mapping[str, Any]) -> Answers:
-    """What the options say. Raises `InputError` for files that cannot be read and keys without a host."""
+def from_options(given: Mapping[str, Any], *, terminal: bool) -> Answers:
+    """What the options say; `terminal` tells whether to ask there what they leave open.
+
+    Raises `InputError` for files that cannot be read and keys without a host.
+    """
     return Answers(
         yes=bool(given.get("yes")),
         destroy=tuple(given.get("destroy") or ()),
@@ -91,7 +94,7 @@ def from_options(given: Mapping[str, Any]) -> Answers:
         host_keys=dict(_host_key(text) for text in given.get("host_keys") or ()),
         sudo=_sudo(given.get("sudo_password_file")),
         secrets=_mapping(given["secrets"]) if given.get("secrets") else {},
-        terminal=sys.stdin.isatty() and sys.stderr.isatty() and not given.get("as_json"),
+        terminal=terminal,
     )
 
 

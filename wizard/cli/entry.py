@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from wizard import __version__
-from wizard.cli import verbs
+from wizard.cli import answers, verbs
 from wizard.cli.options import common, connecting, doing
 from wizard.cli.rehearse import rehearse
 from wizard.errors import WizardError
@@ -35,7 +35,9 @@ def cli(ctx: click.Context, /, ascii_only: bool, no_mouse: bool, **given: Any) -
     if ctx.invoked_subcommand is None:
         from screens.app import run as open_wizard
 
-        ctx.exit(open_wizard(verbs.file_path(given), verbs.settings(given), ascii_only=ascii_only, mouse=not no_mouse))
+        told = answers.from_options(given, terminal=False)
+        path, settings = verbs.file_path(given), verbs.settings(given)
+        ctx.exit(open_wizard(path, settings, given=told, ascii_only=ascii_only, mouse=not no_mouse))
 
 
 def _verb(run: Callable[..., int], name: str, summary: str, *decorators: Callable[..., Any]) -> None:

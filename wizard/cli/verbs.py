@@ -45,7 +45,7 @@ def _engine(given: Given, tell: Observer) -> Iterator[Engine]:
     file = load(file_path(given) or Path("cluster.yaml"))
     if settings(given).guard_seconds < SHORT_GUARD:
         click.echo(f"A guard under {SHORT_GUARD} s can end before a switch has learned the change.", err=True)
-    engine = Engine(file, settings(given), answers.from_options(given), tell)
+    engine = Engine(file, settings(given), answers.from_options(given, terminal=settings(given).at_keyboard), tell)
     try:
         yield engine
     finally:
