@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.app import SystemCommand
+from textual.screen import Screen
 
 from screens.more import deeds
 from screens.plain import one_line
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from screens.app import WizardApp
 
 
-def commands(app: WizardApp) -> Iterator[SystemCommand]:
-    screen, session = app.screen, app.session
+def commands(app: WizardApp, screen: Screen[Any]) -> Iterator[SystemCommand]:
+    session = app.session
     if isinstance(screen, StageScreen) and session is not None:
         for deed in deeds(app):
             yield SystemCommand(deed.title, one_line(deed.help), deed.do)

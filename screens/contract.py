@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from wizard.clusterfile import ClusterFile
-    from wizard.engine.engine import Outcome
+    from wizard.engine.doing import Outcome
     from wizard.engine.planned import Planned
     from wizard.engine.settings import Settings
     from wizard.events import Ask, Observer

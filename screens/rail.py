@@ -29,6 +29,7 @@ STYLES = {
     State.TODO: "",
 }
 NO_TARGET = "none yet"
+ONE_MORE = "one more"
 NOT_SEEN = "not seen"
 
 
@@ -36,7 +37,9 @@ def state_word(session: Session, place: Place) -> str:
     planned = session.planned(place)
     if planned is not None:
         return planned.state.value
-    return NOT_SEEN if not session.rows else NO_TARGET
+    if not session.rows:
+        return NOT_SEEN
+    return ONE_MORE if any(row.step.id == place.step.id for row in session.rows) else NO_TARGET
 
 
 class Rail(OptionList):

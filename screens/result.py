@@ -22,7 +22,7 @@ from wizard.errors import StepFailed, WizardError
 from wizard.events import State, StepFinished
 
 if TYPE_CHECKING:
-    from wizard.engine.engine import Outcome
+    from wizard.engine.doing import Outcome
 
 BRIEF = """\
 How it ended. Retry looks at the hosts again and does only what is missing.
@@ -100,16 +100,15 @@ class ResultScreen(Frame):
 
     def _failure_lines(self, failed: StepFinished) -> Iterator[Content]:
         title = self.session.title_of(failed.step)
-        host = self.progress.host if self.progress.step == failed.step else ""
         yield content(f"{title} ({failed.target}): {failed.state.value} after {failed.seconds:.0f} s", BAD)
-        if host:
-            yield content(f"on {host}, {self.progress.where}")
+        if self.progress.step == failed.step and self.progress.part:
+            yield content(self.progress.where)
         yield content(failed.reason)
-        yield from _tail_lines(failed.log_tail)
         if failed.next_steps:
             yield content("")
             yield content("What you can do:", STRONG)
             yield from (content(f"  - {one_line(sentence)}") for sentence in failed.next_steps)
+        yield from _tail_lines(failed.log_tail)
 
     def _step_lines(self) -> Iterator[Content]:
         for step in () if isinstance(self.ended, WizardError) else self.ended.steps:

@@ -28,7 +28,7 @@ from wizard.model import Risk, Step, Suggestion
 
 if TYPE_CHECKING:
     from screens.app import WizardApp
-    from wizard.engine.engine import Outcome
+    from wizard.engine.doing import Outcome
 
 T = TypeVar("T")
 
@@ -220,7 +220,7 @@ class Work:
         def ended(outcome: Outcome | WizardError) -> None:
             self.run = None
             self.app.asker.let_go()
-            screen.pop_until_active()
+            self.app.back_to(screen)
             self.app.switch_screen(ResultScreen(self.session, outcome, screen.progress, again))
             self.look_again()
 

@@ -99,10 +99,16 @@ async def test_a_run_that_ends_takes_its_dialogs_along(ride, stand):
         await wizard.at(SPAN)
         await wizard.pilot.press("f4")
         await wizard.on(RunScreen)
-        await wizard.pilot.press("escape", "f10")
+        await wizard.pilot.press("escape")
         await wizard.on(Dialog)
+        await wizard.pilot.press("f10")
+        await wizard.until(lambda: len(wizard.app.screen_stack) > 5)
+        assert len(wizard.app.screen_stack) == 6
         stand.engine.stopped.set()
-        await wizard.until(lambda: "Done." in wizard.text())
+        await wizard.on(ResultScreen)
+        await wizard.idle()
+        assert isinstance(wizard.screen, ResultScreen)
+        assert len(wizard.app.screen_stack) == 4
 
 
 async def test_an_unanswered_question_ends_with_the_app(ride, stand):

@@ -159,7 +159,7 @@ async def test_a_failure_says_what_why_and_what_next(ride, stand):
         await wizard.on(ResultScreen)
         text = wizard.text()
         assert "Span the bridge (hypervisor): failed" in text
-        assert "on hypervisor, part 1 of 1" in text
+        assert "part 1 of 1 on hypervisor: write the files" in text
         assert "Probably: the disk is full" in text
         assert "line 25" in text
         assert "line 24" not in text
