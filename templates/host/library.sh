@@ -25,8 +25,8 @@ on_undo() { # LINE: noted once per attempt
   grep -qsFx "$attempt$tab$step${tab}undo$tab$1$tab-$tab-" "$home/manifest" || note undo "$1"
 }
 
-directory() { # PATH: made where it is missing, and noted
-  [ -d "$1" ] && return
+directory() { # PATH: made where it is missing, and noted; our own home is made by the note itself
+  if [ -d "$1" ] || [ "$1" = "$home" ]; then return; fi
   directory "${1%/*}"
   note dir "$1"
   mkdir -m 755 "$1"

@@ -69,9 +69,12 @@ class PlannedOn:
         self._attempts += 1
         attempt = f"{step.id}-{self._attempts}"
         self.machine.inside(f"cat >{SCRIPT} <<'END_OF_SCRIPT'\n{script}\nEND_OF_SCRIPT")
-        said = self.machine.inside(f"sh {SCRIPT} {attempt} 2>&1", check=check)
-        if part.guard and words:
-            said += self.machine.inside(f"sh {SCRIPT} {attempt} {' '.join(words)} 2>&1", check=check)
+        said = self._say(attempt, "", check)
+        return said + self._say(attempt, " ".join(words), check) if part.guard and words else said
+
+    def _say(self, attempt: str, words: str, check: bool) -> str:
+        said = self.machine.inside(f"sh {SCRIPT} {attempt} {words} 2>&1; echo status $?")
+        assert not check or said.endswith("status 0\n"), said
         return said
 
     def apply(self, step: Step, cluster: Cluster) -> Plan:
@@ -95,7 +98,9 @@ def picture(machine: Rehearsal) -> dict[str, Any]:
     }
 
 
-PASSING = re.compile("ifindex|link_index|.*_life_time|.*timer|qdisc|tentative|bridge_id|no|id|designated_port|fdb_n_learned")
+PASSING = re.compile(
+    "ifindex|link_index|.*_life_time|.*timer|qdisc|tentative|bridge_id|no|id|designated_port|fdb_n_learned"
+)
 
 
 def _lasting(value: Any) -> Any:

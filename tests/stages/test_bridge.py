@@ -170,13 +170,24 @@ def test_what_would_not_last_over_a_boot_is_not_done(suite: str) -> None:
 def test_the_bridge_moves_to_the_other_card(suite: str) -> None:
     found = do(MAIN, suite, "guests")
     assert found.risk is Risk.MAY_CUT_SSH
-    assert list(written(found)) == [PORT_FILE, BRIDGE_FILE, f"{ETC}/05-homek8s-enp5s0-released.network"]
-    released = written(found)[f"{ETC}/05-homek8s-enp5s0-released.network"]
+    assert list(written(found)) == [f"{ETC}/05-homek8s-0-enp5s0-released.network", PORT_FILE, BRIDGE_FILE]
+    released = written(found)[f"{ETC}/05-homek8s-0-enp5s0-released.network"]
     assert "ActivationPolicy=down" in released
     assert moved_aside(found) == []
     live = [line for line in summaries(found) if not line.startswith("on the way back")]
-    assert live[:2] == ["ip link set dev enp5s0 down", "ip link set dev enp5s0 nomaster"]
-    assert live.index("networkctl reload") > live.index(f"write {ETC}/05-homek8s-enp5s0-released.network")
+    assert live == [
+        f"write {ETC}/05-homek8s-0-enp5s0-released.network",
+        "networkctl reload",
+        "ip link set dev enp5s0 down",
+        "ip link set dev enp5s0 nomaster",
+        "wait until enp5s0 is out of br0 (at most 5 s)",
+        f"write {PORT_FILE}",
+        f"write {BRIDGE_FILE}",
+        "networkctl reload",
+        "restart systemd-networkd unless br0 forwards through enp4s0 and has its address",
+        "wait until br0 forwards through enp4s0 and has its address (at most 15 s)",
+        "tell the LAN where 192.168.182.100 is now",
+    ]
     assert "aki0 will be on the LAN behind enp4s0, no longer behind enp5s0." in found.notes
     assert "aki1 can no longer start with a macvtap on enp4s0; `nic: bridge` moves it." in found.notes
 
@@ -184,7 +195,7 @@ def test_the_bridge_moves_to_the_other_card(suite: str) -> None:
 @BOTH
 def test_the_way_back_is_noted_before_anything_happens(suite: str) -> None:
     lines = summaries(do(MAIN, suite, "guests"))
-    first = next(at for at, line in enumerate(lines) if line.startswith("ip link set"))
+    first = next(at for at, line in enumerate(lines) if not line.startswith("on the way back"))
     back = [line.removeprefix("on the way back: ") for line in lines[:first]]
     assert back[-2:] == ["systemctl restart systemd-networkd.service", "networkctl reload"]
     assert "tell the LAN where 192.168.182.100 is now" in back[0]
@@ -198,9 +209,9 @@ def test_our_own_files_are_rewritten_not_moved_aside() -> None:
 
 
 def test_back_to_a_released_card_its_file_goes() -> None:
-    ours = (*applied(do(MAIN)), NetworkFile(f"{ETC}/05-homek8s-enp5s0-released.network", "[Match]\nName=enp5s0\n"))
+    ours = (*applied(do(MAIN)), NetworkFile(f"{ETC}/05-homek8s-0-enp5s0-released.network", "[Match]\nName=enp5s0\n"))
     found = do(SPARE, networkd_files=NetworkFiles(ours))
-    assert moved_aside(found) == [f"{ETC}/05-homek8s-enp5s0-released.network"]
+    assert moved_aside(found) == [f"{ETC}/05-homek8s-0-enp5s0-released.network"]
 
 
 def test_a_card_put_in_by_hand_comes_back_by_hand() -> None:
@@ -244,7 +255,7 @@ def test_a_second_card_in_the_bridge_is_a_loop() -> None:
     third = Link("enp6s0", "02:00:00:00:00:06", master="br0", port_state="forwarding", carrier=True)
     found = do(SPARE, "bookworm", "article", links=links("bookworm", "article", third))
     assert found.why == "enp6s0 is a port of br0 too"
-    assert f"{ETC}/05-homek8s-enp6s0-released.network" in written(found)
+    assert f"{ETC}/05-homek8s-0-enp6s0-released.network" in written(found)
 
 
 def test_guests_taps_are_nobodys_business() -> None:

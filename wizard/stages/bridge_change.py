@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from itertools import islice
@@ -10,8 +11,8 @@ from wizard.actions import Action, OnUndo, Run, Wait
 from wizard.addresses import Address, Interface
 from wizard.facts.network import Link
 from wizard.model import HYPERVISOR, Guard, Part, Probe, Risk
-from wizard.stages.bridge_claims import as_now, as_wanted, probe
-from wizard.stages.bridge_files import file_actions
+from wizard.stages.bridge_claims import as_now, as_wanted, is_out, probe
+from wizard.stages.bridge_files import file_actions, unmet
 from wizard.stages.bridge_scene import Scene, joins
 
 SETTLE = 15
@@ -31,15 +32,17 @@ def change(scene: Scene) -> Part:
     return Part(
         on=HYPERVISOR,
         title=f"{scene.wanted.name} with port {scene.wanted.port}",
-        actions=(*_way_back(scene), *_release(scene), *_undo_port(scene), *file_actions(scene), *_settle(scene)),
+        actions=(*_way_back(scene), *_release(scene), *_undo_port(scene), *_files(scene), *_settle(scene)),
         risk=Risk.MAY_CUT_SSH if guarded else interruption(scene),
         guard=guard(scene) if guarded else None,
         limit=LIMIT,
     )
 
 
-# The way back reads from bottom to top: the files first, then the port leaves the bridge, networkd reads its files
-# again, and is restarted if that does not bring back what was.
+# Two cables into one LAN are a loop as soon as both forward (DOMAIN E6), and networkd puts a port back that was only
+# taken out by hand. So there are two stages: by a file that counts before all others the former port goes, and networkd
+# is told; only then the new port's files are written, and networkd is told again. The way back is the same, read from
+# bottom to top: the new port's files go, networkd is told, the port leaves, and only then the former port's file goes.
 
 
 def _way_back(scene: Scene) -> Iterator[Action]:
@@ -56,15 +59,17 @@ def _way_back(scene: Scene) -> Iterator[Action]:
 
 
 def _release(scene: Scene) -> Iterator[Action]:
-    """The former port goes down before the new one joins: two cables into one LAN would be a loop (DOMAIN E6).
-
-    networkd takes it back by its file; one that was put in by hand is put in by hand again.
-    """
+    """The former port leaves the bridge for good. One that was put in by hand is put in by hand again."""
+    if not scene.former:
+        return
+    yield from file_actions(scene, (each for each in unmet(scene) if each.link in scene.former))
+    yield from [Run(RELOAD)] if scene.networkd.active else []
     for nic in scene.former:
         by_hand = not joins(scene.config(nic), scene.wanted.name)
         yield Run(_set(nic, "down"), undo=Run(_set(nic, "up")) if by_hand and nic.up else None)
-        if nic.master:
-            yield Run(_set(nic, "nomaster"), undo=Run(_set(nic, "master", nic.master)) if by_hand else None)
+        yield Run(_set(nic, "nomaster"), undo=Run(_set(nic, "master", nic.master)) if by_hand and nic.master else None)
+    out = tuple(is_out(scene, nic) for nic in scene.former)
+    yield Wait(probe(out), COME_BACK, f"{', '.join(nic.name for nic in scene.former)} is out of {scene.wanted.name}")
 
 
 def _undo_port(scene: Scene) -> Iterator[Action]:
@@ -77,7 +82,17 @@ def _undo_port(scene: Scene) -> Iterator[Action]:
     else:
         yield from (OnUndo(_without(name, str(each))) for each in scene.wanted.addresses if _is_new(scene, str(each)))
     if port is not None and port.master != name:
-        yield OnUndo(Run(_set(port, "nomaster"), unless=_no(f"{port.name}/master")))
+        yield OnUndo(let_go(scene, port.name))
+
+
+def let_go(scene: Scene, *nics: str) -> Run:
+    """Out of the bridge, and not put back by networkd, which first reads the files that say so."""
+    told = [shlex.join(RELOAD)] if scene.networkd.active else []
+    return Run(("sh", "-c", " && ".join([*told, *(f"ip link set dev {nic} nomaster" for nic in nics)])))
+
+
+def _files(scene: Scene) -> tuple[Action, ...]:
+    return file_actions(scene, (each for each in unmet(scene) if each.link not in scene.former))
 
 
 def _is_new(scene: Scene, address: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_interface
 
@@ -56,10 +56,15 @@ def wanted_files(scene: Scene) -> tuple[Wanted, ...]:
     )
 
 
+def released_path(nic: str) -> str:
+    """Sorts before the file that made the NIC a port, so that it can be written, and count, before that one changes."""
+    return f"{OURS}0-{nic}-released.network"
+
+
 def released(bridge: str, nic: Link) -> Wanted:
     """The former port is kept down: only deleting its file would leave it in the bridge (DOMAIN E6, S9)."""
     return Wanted(
-        f"{OURS}{nic.name}-released.network",
+        released_path(nic.name),
         render("bridge/released.network.j2", bridge=bridge, nic=nic.name),
         nic,
         lambda config: False,
@@ -147,19 +152,15 @@ def adopted(scene: Scene) -> tuple[str, ...]:
 
 def in_the_way(scene: Scene) -> tuple[NetworkFile, ...]:
     """Files that would win over those that we write, and a file of ours from when the port was released."""
-    rewritten = {wanted.path for wanted in wanted_files(scene)}
-    return tuple(dict.fromkeys(file for file in _in_the_way(scene) if file.path not in rewritten))
+    return tuple(dict.fromkeys(file for wanted in unmet(scene) for file in _before(scene, wanted)))
 
 
-def _in_the_way(scene: Scene) -> Iterator[NetworkFile]:
-    for wanted in unmet(scene):
-        name = wanted.path.rpartition("/")[2]
-        for config in scene.files.matching(wanted.link, scene.networkd.file(wanted.link.name)) if wanted.link else ():
-            if config.file.name < name:
+def _before(scene: Scene, wanted: Wanted) -> Iterator[NetworkFile]:
+    rewritten = {each.path for each in wanted_files(scene)}
+    if wanted.link is not None:
+        for config in scene.files.matching(wanted.link, scene.networkd.file(wanted.link.name)):
+            if config.file.name < wanted.path.rpartition("/")[2] and config.file.path not in rewritten:
                 yield config.file
-    for path in (f"{OURS}{scene.wanted.port}-released.network",):
-        if file := scene.files.get(path):
-            yield file
 
 
 MASK = "# Empty on purpose, by homek8s-wizard (bridge.port): hides the file of this name from systemd-networkd.\n"
@@ -174,13 +175,15 @@ def aside(scene: Scene, file: NetworkFile) -> RemoveFile | WriteFile:
     return WriteFile(path, MASK, scene.files.content(path))
 
 
-def file_actions(scene: Scene) -> tuple[RemoveFile | WriteFile, ...]:
+def file_actions(scene: Scene, purposes: Iterable[Wanted]) -> tuple[RemoveFile | WriteFile, ...]:
     """First what is in the way goes, then ours are written; networkd reads nothing before it is told to."""
+    purposes = tuple(purposes)
+    aside_first = dict.fromkeys(file for wanted in purposes for file in _before(scene, wanted))
     return (
-        *(aside(scene, file) for file in in_the_way(scene)),
-        *(WriteFile(each.path, each.content, scene.files.content(each.path)) for each in _to_write(scene)),
+        *(aside(scene, file) for file in aside_first),
+        *(WriteFile(each.path, each.content, was) for each in purposes if (was := _was(scene, each)) != each.content),
     )
 
 
-def _to_write(scene: Scene) -> tuple[Wanted, ...]:
-    return tuple(each for each in unmet(scene) if scene.files.content(each.path) != each.content)
+def _was(scene: Scene, wanted: Wanted) -> str | None:
+    return scene.files.content(wanted.path)

@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from wizard.actions import Action, OnUndo, RestoreFile, Run, TakeBack, Wait
-from wizard.facts.networkd_files import OURS
 from wizard.model import HYPERVISOR, Do, Finding, Guard, Part, Plan, Refused, Risk
-from wizard.stages.bridge_change import COME_BACK, LIMIT, RELOAD, RESTART, SETTLE, announce, interruption
+from wizard.stages.bridge_change import COME_BACK, LIMIT, RELOAD, RESTART, SETTLE, announce, interruption, let_go
 from wizard.stages.bridge_claims import as_now, probe
+from wizard.stages.bridge_files import released_path
 from wizard.stages.bridge_scene import Scene
 
-RELEASED = re.compile(rf"{re.escape(OURS)}(.+)-released\.network")
-NETWORKD_AND_AFTER = re.compile(r"^await |^bash |^networkctl reload")
+RELEASED = re.compile(re.escape(released_path("NIC")).replace("NIC", "(.+)"))
+LETS_GO = re.compile(r"^sh -c .* nomaster")
+AT_THE_END = re.compile(r"^await |^bash |^networkctl reload")
 WAITED_FOR = re.compile(r" ([0-9a-f.:]+)/\d+ ")
 """An address in the test that the way back waits for (`bridge_claims.has_address`)."""
 
@@ -28,7 +29,7 @@ def take_back(scene: Scene, inverses: tuple[Action, ...]) -> Plan:
     part = Part(
         on=HYPERVISOR,
         title=f"take back {scene.wanted.name} with port {scene.wanted.port}",
-        actions=(*_forward_again(scene, inverses), *_backward(scene, inverses)),
+        actions=(*_forward_again(scene), *_backward(scene, inverses)),
         risk=Risk.MAY_CUT_SSH if scene.carries_ssh else interruption(scene),
         guard=_guard(scene, inverses) if scene.carries_ssh else None,
         limit=LIMIT,
@@ -54,17 +55,27 @@ def _dependants(scene: Scene) -> Iterator[Finding]:
 
 
 def _backward(scene: Scene, inverses: tuple[Action, ...]) -> Iterator[Action]:
-    """The files, then the links step by step through all states in between, and networkd once, at the end."""
+    """In two stages, as the way there: no NIC returns to the bridge before the present one has left it."""
     commands = [each for each in inverses if isinstance(each, TakeBack)]
-    yield from (each for each in inverses if isinstance(each, RestoreFile))
-    yield from (each for each in commands if not NETWORKD_AND_AFTER.search(each.line))
+    restored = [each for each in inverses if isinstance(each, RestoreFile)]
+    returning = [each for each in restored if RELEASED.fullmatch(each.path)]
+    yield from (each for each in restored if each not in returning)
+    yield from (each for each in commands if LETS_GO.search(each.line))
+    if nics := [RELEASED.fullmatch(each.path)[1] for each in returning]:  # type: ignore[index]
+        yield OnUndo(let_go(scene, *nics))
+    yield from returning
+    yield from (each for each in commands if not (LETS_GO.search(each.line) or AT_THE_END.search(each.line)))
+    yield from _settle(commands)
+    yield from (each for each in inverses if not isinstance(each, RestoreFile | TakeBack))
+
+
+def _settle(commands: list[TakeBack]) -> Iterator[Action]:
     before = waited_for(commands)
     if any(each.line == shlex.join(RELOAD) for each in commands):
         yield Run(RELOAD)
         yield Run(RESTART, unless=replace(before, limit=COME_BACK).argv())
     yield before
     yield from (each for each in commands if each.line.startswith("bash "))
-    yield from (each for each in inverses if not isinstance(each, RestoreFile | TakeBack))
 
 
 def waited_for(commands: list[TakeBack]) -> Wait:
@@ -78,7 +89,7 @@ def _waits(command: TakeBack) -> bool:
     return command.line.startswith("await ") and " || " not in command.line
 
 
-def _forward_again(scene: Scene, inverses: tuple[Action, ...]) -> Iterator[Action]:
+def _forward_again(scene: Scene) -> Iterator[Action]:
     """Under the guard: if the undoing is not confirmed, the bridge is built again from our files, which are back."""
     for link in scene.touched:
         yield from (OnUndo(run) for run in announce(scene, link.name, [each.interface for each in link.addresses]))
@@ -86,9 +97,6 @@ def _forward_again(scene: Scene, inverses: tuple[Action, ...]) -> Iterator[Actio
     yield OnUndo(Run(now.argv(), words=now.summary))
     yield OnUndo(Run(RESTART, unless=replace(now, limit=COME_BACK).argv()))
     yield OnUndo(Run(RELOAD))
-    for each in inverses:
-        if isinstance(each, RestoreFile) and (nic := RELEASED.fullmatch(each.path)):
-            yield OnUndo(Run(("ip", "link", "set", "dev", nic[1], "nomaster", "down")))
 
 
 def _guard(scene: Scene, inverses: tuple[Action, ...]) -> Guard:
