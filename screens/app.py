@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on
@@ -20,7 +20,7 @@ from screens.asking import dialog_for
 from screens.commands import commands
 from screens.contract import Engine, EngineFactory
 from screens.dialogs import told
-from screens.engine_thread import Asker, EngineThread, Feed, aside, settle
+from screens.engine_thread import Asker, EngineThread, Feed, aside, settle, unanswered
 from screens.frame import HEIGHT, WIDTH, Frame
 from screens.leaving import leave_typing, on_signals, running_dialog
 from screens.messages import EngineAsked, EngineReplied, EngineSpoke
@@ -33,10 +33,9 @@ from screens.shell import open_shell
 from screens.stage import StageScreen
 from screens.welcome import WelcomeScreen
 from screens.work import Work
-from wizard.clusterfile import ClusterFile
 from wizard.engine.settings import Settings
 from wizard.errors import WizardError
-from wizard.events import Answer, Ask, HostKey, NeedSecret, Observer, Question
+from wizard.events import Ask
 
 BUG = 70
 BUG_WORDS = """\
@@ -64,6 +63,7 @@ class WizardApp(QuietApp):
         settings: Settings,
         new_engine: EngineFactory,
         *,
+        given: Ask = unanswered,
         now: Callable[[], float] = time.monotonic,
         ascii_only: bool = False,
         signals: bool = False,
@@ -75,7 +75,7 @@ class WizardApp(QuietApp):
         self.session: Session | None = None
         self.progress = Progress()
         self.last_error = ""
-        self.feed, self.asker = Feed(self.post_message), Asker(self.post_message)
+        self.feed, self.asker = Feed(self.post_message), Asker(self.post_message, given)
         self.thread = EngineThread(self.post_message)
         self.work = Work(self)
 
@@ -197,34 +197,28 @@ class WizardApp(QuietApp):
         self.leave(BUG, BUG_WORDS.format(path=self.record.keep_bug(error)))
 
 
-def run(path: Path | None, settings: Settings, *, given: Ask, ascii_only: bool = False, mouse: bool = True) -> int:
+def run(
+    path: Path | None,
+    settings: Settings,
+    *,
+    given: Ask = unanswered,
+    ascii_only: bool = False,
+    mouse: bool = True,
+) -> int:
     """The wizard, until its owner leaves. `given` knows passwords and host keys that were given beforehand.
 
     Answers the exit status.
     """
     from wizard.engine.engine import Engine as RealEngine
 
-    def engine(file: ClusterFile, settings: Settings, ask: Ask, observer: Observer) -> Engine:
-        return cast(Engine, RealEngine(file, settings, first(given, ask), observer))
-
     settings = dataclasses.replace(settings, at_keyboard=True)
-    app = WizardApp(path, settings, engine, ascii_only=ascii_only, signals=True)
+    app = WizardApp(path, settings, RealEngine, given=given, ascii_only=ascii_only, signals=True)
     try:
         status = app.run(mouse=mouse)
     finally:
         app.asker.close()
         end_engine(app)
     return BUG if status is None else status
-
-
-def first(given: Ask, ask: Ask) -> Ask:
-    """Asks on the screen only what `given` does not know; what it decides is the owner's alone."""
-
-    def either(question: Question) -> Answer:
-        known = given(question) if isinstance(question, HostKey | NeedSecret) else None
-        return ask(question) if known is None else known
-
-    return either
 
 
 def end_engine(app: WizardApp) -> None:

@@ -9,9 +9,8 @@ from textual.screen import ModalScreen
 
 from screens.dialogs import Choice, Dialog, Entry, Reply
 from screens.guard import Clock, GuardDialog
-from screens.messages import Answer
 from screens.preview import approval
-from wizard.events import Approve, Choose, HostKey, KeepOrRevert, NeedSecret, Question, SecretKind
+from wizard.events import Answer, Approve, Choose, HostKey, KeepOrRevert, NeedSecret, Question, SecretKind
 from wizard.model import Secret
 
 Settle = Callable[[Answer], None]

@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 
-from screens.messages import Answer, Call, EngineAsked, EngineReplied, EngineSpoke, Post
-from wizard.events import Event, Question
+from screens.messages import Call, EngineAsked, EngineReplied, EngineSpoke, Post
+from wizard.events import Answer, Ask, Event, HostKey, NeedSecret, Question
 
 
 class EngineThread:
@@ -71,16 +71,26 @@ class Feed:
         return taken
 
 
-class Asker:
-    """The engine's `ask`: blocks the asking thread until somebody answers, or the app goes (None)."""
+def unanswered(question: Question) -> Answer:
+    """Nothing was given beforehand."""
+    return None
 
-    def __init__(self, post: Post) -> None:
-        self._post = post
+
+class Asker:
+    """The engine's `ask`: blocks the asking thread until somebody answers, or the app goes (None).
+
+    `given` knows host keys and secrets that came with the command line; all else only the owner can answer.
+    """
+
+    def __init__(self, post: Post, given: Ask = unanswered) -> None:
+        self._post, self._given = post, given
         self._lock = threading.Lock()
         self._open: set[Future[Answer]] = set()
         self._closed = False
 
     def ask(self, question: Question) -> Answer:
+        if isinstance(question, HostKey | NeedSecret) and (known := self._given(question)) is not None:
+            return known
         answer: Future[Answer] = Future()
         with self._lock:
             if self._closed:

@@ -9,10 +9,7 @@ from typing import Any
 
 from textual.message import Message
 
-from wizard.events import Question
-from wizard.model import Secret
-
-Answer = bool | str | Secret | None
+from wizard.events import Answer, Question
 
 
 class EngineSpoke(Message):

@@ -9,18 +9,17 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import Button, Input, Select
+from textual.widgets import Button, Input
 
 from screens.dialogs import Choice, Dialog, Reply
 from screens.frame import Frame
 from screens.page import Page
-from screens.plain import Plain, content
+from screens.plain import Plain
 from screens.session import Session
 
 BRIEF = """\
 The runbook holds what was really done on the hosts, in order, to read or to repeat by hand.
-Choose a format and where the file goes. It holds no secrets."""
-FORMATS = ("md", "html")
+Say where the file goes. It holds no secrets."""
 
 
 class RunbookScreen(Frame):
@@ -35,10 +34,6 @@ class RunbookScreen(Frame):
         with VerticalScroll(id="page"):
             yield Plain(BRIEF)
             with Horizontal(classes="line"):
-                yield Plain("Format", classes="label")
-                choices = [(content(name), name) for name in FORMATS]
-                yield Select(choices, value=FORMATS[0], allow_blank=False, compact=True, id="format")
-            with Horizontal(classes="line"):
                 yield Plain("File", classes="label")
                 yield Input(str(self.session.file.path.with_name("runbook.md")), compact=True, id="path")
             yield Plain(id="notice")
@@ -49,19 +44,9 @@ class RunbookScreen(Frame):
     def on_mount(self) -> None:
         self.place("runbook")
 
-    @property
-    def format(self) -> str:
-        return str(self.query_one("#format", Select).value)
-
-    @on(Select.Changed, "#format")
-    def follow(self) -> None:
-        """The file's ending goes with the format."""
-        line = self.query_one("#path", Input)
-        line.value = str(Path(line.value).with_suffix(f".{self.format}"))
-
     @on(Button.Pressed, "#show")
     def action_look(self) -> None:
-        self.wizard.work.export(self.format, self.show)
+        self.wizard.work.export(self.show)
 
     def show(self, text: str) -> None:
         self.app.push_screen(Page("runbook", text))
@@ -83,7 +68,7 @@ class RunbookScreen(Frame):
             self.export_to(path)
 
     def export_to(self, path: Path) -> None:
-        self.wizard.work.export(self.format, lambda text: self.keep(path, text))
+        self.wizard.work.export(lambda text: self.keep(path, text))
 
     def keep(self, path: Path, text: str) -> None:
         try:

@@ -192,9 +192,8 @@ class Work:
 
         self.call("checking; this can take a minute", lambda: engine.check(names), checked)
 
-    def export(self, form: str, then: Callable[[str], None]) -> None:
-        engine = self.engine
-        self.call("writing the runbook", lambda: engine.export(form), then)
+    def export(self, then: Callable[[str], None]) -> None:
+        self.call("writing the runbook", self.engine.export, then)
 
     # ------------------------------------------------------------ doing
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from wizard.actions import Run, Wait, WriteFile
 from wizard.clusterfile import ClusterFile, load
+from wizard.engine.doing import Outcome
 from wizard.engine.planned import Planned, first_state
 from wizard.engine.settings import Settings
 from wizard.events import (
@@ -130,12 +131,6 @@ def finished(step: Step, state: State = State.DONE, reason: str = "as wanted", *
     return StepFinished(step.id, HYPERVISOR, state, reason, 3.0, **more)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    steps: tuple[StepFinished, ...]
-    status: int
-
-
 @dataclass
 class Stand:
     """What the engine is to say; also the factory that the app is given."""
@@ -223,8 +218,8 @@ class ScriptedEngine:
         self.calls.append(("reload",))
         self.cluster_file = load(self.cluster_file.path)
 
-    def export(self, format: str = "md") -> str:  # noqa: A002
-        return f"# Runbook ({format})\n"
+    def export(self, form: str = "md") -> str:
+        return f"# Runbook ({form})\n"
 
     def close(self) -> None:
         self.calls.append(("close",))

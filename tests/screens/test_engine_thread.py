@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from screens.engine_thread import Asker, EngineThread, Feed, settle
 from screens.messages import Call, EngineReplied, EngineSpoke
-from wizard.events import HostKey, Note
+from wizard.events import Choose, HostKey, Note
 
 QUESTION = HostKey("hypervisor", "192.168.182.100", "ssh-ed25519", "SHA256:x")
 
@@ -68,4 +68,16 @@ def test_nobody_waits_for_an_app_that_goes():
         asker.close()
         assert waiting.result(5) is None
     assert asker.ask(QUESTION) is None
+
+
+def test_what_was_given_beforehand_is_not_asked_but_consent_is():
+    asked = []
+    asker = Asker(lambda message: asked.append(message) is not None, lambda question: True)
+    assert asker.ask(QUESTION) is True
+    assert not asked
+    assert asker.ask(Choose("Which?", "", (("a", "A"),))) is None
+    assert len(asked) == 1
+
+
+def test_nobody_waits_where_no_app_is():
     assert Asker(lambda message: False).ask(QUESTION) is None
