@@ -77,16 +77,17 @@ class Confirmer:
             question = KeepOrRevert(
                 attempt.step, attempt.target, attempt.host, deadline - time.monotonic(), reached, probes
             )
-            if self._ask(question) is True:
-                kept = guard.keep(connection, attempt.id)
-                if kept:
-                    self._hosts.adopt(attempt.host, connection)
-                    return Verdict(True, f"confirmed over a new connection to {reached}")
-                return self.outcome(attempt, "too late: the host had gone back already")
-            guard.revert(connection, attempt.id)
+            answer = self._ask(question)
+            if answer is True and guard.keep(connection, attempt.id):
+                self._hosts.adopt(attempt.host, connection)
+                return Verdict(True, f"confirmed over a new connection to {reached}")
+            if answer is False:
+                guard.revert(connection, attempt.id)
         except (HostLostError, HostUnavailable) as error:
             return self.outcome(attempt, error.what)
-        return self.outcome(attempt, "; ".join(_failed(probes)) or "asked to go back")
+        words = {True: "too late: the host had gone back already", False: "asked to go back"}
+        reason = words[answer] if isinstance(answer, bool) else "nobody confirmed it"
+        return self.outcome(attempt, "; ".join(_failed(probes)) or reason)
 
     def _probe(
         self, attempt: Attempt, before: tuple[bool, ...], connection: Connection, deadline: float
