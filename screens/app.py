@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -68,7 +69,7 @@ class WizardApp(QuietApp):
         ascii_only: bool = False,
         signals: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)  # too late once the filters are chosen
         self.path, self.settings, self.new_engine, self.now = path, settings, new_engine, now
         self.signals = signals
         self.set_class(ascii_only, "-ascii")

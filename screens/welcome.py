@@ -120,7 +120,7 @@ class WelcomeScreen(Frame):
     def go_on(self) -> None:
         session = self.wizard.session
         if session is not None:
-            self.app.push_screen(ConnectScreen(session.file.cluster.hypervisor.ssh, self.wizard.now))
+            self.app.push_screen(ConnectScreen(session, self.wizard.now))
 
     def action_back(self) -> None:
         """There is nothing before the first screen but the shell."""

@@ -126,6 +126,16 @@ class Work:
         self.look_again(words)
         return True
 
+    def save_address(self, draft: Draft) -> bool:
+        """Before there is a connection there is nothing to plan."""
+        try:
+            draft.save()
+        except WizardError as error:
+            self.app.trouble(error)
+            return False
+        self.call("reading the file", self.engine.reload, lambda nothing: None)
+        return True
+
     def _ask_to_read_again(self, path: Path) -> None:
         def answered(reply: Reply | None) -> None:
             if reply is not None and reply.key == "read":

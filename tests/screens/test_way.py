@@ -110,9 +110,10 @@ async def test_a_host_that_does_not_answer_can_be_tried_again(ride, stand, yaml)
         await wizard.on(StageScreen)
 
 
-async def test_edit_leads_back_to_where_the_address_is_typed(ride, stand, yaml):
+async def test_another_address_is_typed_where_the_first_failed(ride, stand, yaml):
     def connect(engine):
-        raise HostUnavailable("no answer on port 22")
+        if engine.cluster_file.cluster.hypervisor.ssh != "me@there":
+            raise HostUnavailable("no answer on port 22")
 
     stand.connect = connect
     async with ride(path=yaml) as wizard:
@@ -120,6 +121,22 @@ async def test_edit_leads_back_to_where_the_address_is_typed(ride, stand, yaml):
         assert isinstance(wizard.screen, ConnectScreen)
         await wizard.until(lambda: wizard.screen.failed)
         await wizard.pilot.click("#edit")
+        await wizard.type("me@there")
+        await wizard.pilot.press("f5")
+        await wizard.on(StageScreen)
+        assert "ssh: me@there" in yaml.read_text()
+        assert "# the box in the cupboard" in yaml.read_text()
+
+
+async def test_back_from_a_failed_connection_lets_go_of_the_file(ride, stand, yaml):
+    def connect(engine):
+        raise HostUnavailable("no answer on port 22")
+
+    stand.connect = connect
+    async with ride(path=yaml) as wizard:
+        await wizard.to_connect()
+        await wizard.until(lambda: wizard.screen.failed)
+        await wizard.pilot.press("escape")
         await wizard.on(WelcomeScreen)
         await wizard.until(lambda: len(stand.engines) == 2)
         assert stand.engines[0].called("close")
