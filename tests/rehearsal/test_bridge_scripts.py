@@ -340,6 +340,22 @@ def test_networks_are_made_used_and_taken_back(on: Prepare, suite: str) -> None:
 
 
 @BOTH
+def test_a_running_guest_stays_on_the_bridge_while_it_moves(on: Prepare, suite: str) -> None:
+    host = on(suite)
+    for step in (PORT, LAN, ISOLATED):
+        host.apply(step, WANTED)
+    host.machine.inside(f"cat >/root/g.xml <<'END'\n{GUEST}\nEND\nvirsh -q define /root/g.xml; virsh -q start aki0")
+    plan = host.plan(PORT, MAIN)
+    assert isinstance(plan, Do)
+    assert "aki0 will be on the LAN behind enp4s0, no longer behind enp5s0." in plan.notes
+    with without_loop(host.machine):
+        host.run(PORT, plan, guard_seconds=15)
+        assert ports(host.machine) == {"enp4s0": "forwarding", "vnet0": "forwarding"}
+        until_reverted(host.machine)
+    assert ports(host.machine) == {"enp5s0": "forwarding", "vnet0": "forwarding"}
+
+
+@BOTH
 def test_a_network_defined_otherwise_is_redefined_and_comes_back(on: Prepare, suite: str) -> None:
     host = on(suite)
     other = "<network><name>kube-isolated</name><bridge name='kube-isolated' stp='on' delay='0'/></network>"

@@ -105,13 +105,14 @@ def test_a_lease_stays_with_mac_and_identity(suite: str) -> None:
     iaid = seen(suite, "lease")["networkd"].iaids["enp5s0"]
     assert f"[DHCPv4]\nIAID={iaid}\n" in written(found)[BRIDGE_FILE]
     assert "DHCP=ipv4" in written(found)[BRIDGE_FILE]
-    assert found.notes == ()
+    assert not any("another address" in note for note in found.notes)
     assert found.risk is Risk.BRIEF_INTERRUPTION
 
 
 @BOTH
 def test_a_lease_that_will_change_is_said(suite: str) -> None:
-    [note] = do({"port": "enp5s0", "dhcp": True}, suite, "lease").notes
+    note, subnet = do({"port": "enp5s0", "dhcp": True}, suite, "lease").notes
+    assert subnet.startswith("enp4s0 has 192.168.182.100/24, in the same subnet as br0")
     assert note.startswith("The router will probably give the host another address than 192.168.182.")
     assert "`keep_mac: true` keeps it" in note
 
@@ -421,6 +422,11 @@ def test_ssh_moves_to_another_address() -> None:
 def test_two_interfaces_in_one_subnet() -> None:
     found = do({"port": "enp5s0", "addresses": ["192.168.182.101/24"]})
     assert any("enp4s0 has 192.168.182.100/24, in the same subnet as br0" in note for note in found.notes)
+
+
+def test_a_second_default_route() -> None:
+    found = do({"port": "enp5s0", "addresses": ["10.0.0.2/24"], "gateway": "10.0.0.1"})
+    assert found.notes == ("There is a default route by 192.168.182.1 on enp4s0 as well; one of the two should go.",)
 
 
 def test_rules_that_name_the_card() -> None:

@@ -40,6 +40,7 @@ def notes(ctx: Context, scene: Scene) -> tuple[str, ...]:
         *_lease(scene),
         *_rules(ctx, scene),
         *_same_subnet(scene),
+        *_two_ways_out(scene),
         *_other_lan(scene),
         *_kept_mac(scene),
         *_macvtaps(scene),
@@ -72,13 +73,24 @@ def _rules(ctx: Context, scene: Scene) -> Iterator[str]:
 def _same_subnet(scene: Scene) -> Iterator[str]:
     """Two interfaces in one subnet answer for each other, and answers leave by the wrong one (DOMAIN S1)."""
     touched = {link.name for link in scene.touched}
+    now = [each.interface for each in scene.port.addresses] if scene.port and scene.wanted.dhcp else []
+    networks = [each.network for each in (*scene.wanted.addresses, *now)]
     for link in scene.links:
         for mine in link.addresses:
-            if link.name not in touched and any(mine.interface.ip in each.network for each in scene.wanted.addresses):
+            if link.name not in touched and any(mine.interface.ip in network for network in networks):
                 yield (
                     f"{link.name} has {mine.interface}, in the same subnet as {scene.wanted.name}: answers may leave "
                     f"by the wrong one. Give {link.name} another subnet, or make it the bridge's port."
                 )
+
+
+def _two_ways_out(scene: Scene) -> Iterator[str]:
+    """A host has one default gateway (DOMAIN 2.1)."""
+    touched = {link.name for link in scene.touched}
+    for route in scene.routes:
+        other = route.to == "default" and route.device not in touched
+        if scene.wanted.gateway and other and (":" in route.gateway) == (scene.wanted.gateway.version == 6):
+            yield f"There is a default route by {route.gateway} on {route.device} as well; one of the two should go."
 
 
 def _other_lan(scene: Scene) -> Iterator[str]:
