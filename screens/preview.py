@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from textual.content import Content
 
 from screens.plain import content, one_line
-from wizard.actions import Action, Run
+from wizard.actions import Action, OnUndo, Run
 from wizard.engine.planned import Planned
 from wizard.model import Blocked, Check, Do, Finding, Nothing, Part, Refused, Risk, Unknown, Verdict
 
@@ -74,9 +74,13 @@ def _part_lines(part: Part) -> Iterator[Content]:
     if part.guard:
         yield content("   guarded: the host goes back by itself unless you confirm over a new connection", MARK)
     for action in part.actions:
-        yield from _action_lines(action)
+        if not isinstance(action, OnUndo):
+            yield from _action_lines(action)
     for action in part.always:
-        yield content(f"   afterwards in any case: {one_line(action.summary)}", QUIET)
+        yield content(f"   - afterwards in any case: {one_line(action.summary)}")
+    for action in part.actions:
+        if isinstance(action, OnUndo):
+            yield content(f"   - {one_line(action.summary)}", QUIET)
 
 
 def _action_lines(action: Action) -> Iterator[Content]:
