@@ -136,11 +136,12 @@ def announce(scene: Scene, device: str, addresses: Iterable[Interface]) -> Itera
 
 def _neighbour(scene: Scene, address: Interface) -> Address | None:
     """An address on the same LAN, better of a machine that is there: the router, or where the wizard runs."""
-    known = [ip_address(route.gateway) for route in scene.routes if route.gateway]
+    known: list[Address] = [ip_address(route.gateway) for route in scene.routes if route.gateway]
     known += [scene.wanted.gateway] if scene.wanted.gateway else []
     known += [ip_address(scene.ssh.client)] if scene.ssh else []
-    likely = (each for each in known if each in address.network)
-    return next((each for each in (*likely, *islice(address.network.hosts(), 2)) if each != address.ip), None)
+    known = [each for each in known if each in address.network]
+    known += islice(address.network.hosts(), 2)
+    return next((each for each in known if each != address.ip), None)
 
 
 def _leave_networkd(scene: Scene) -> Run:
