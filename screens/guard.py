@@ -33,7 +33,7 @@ class GuardDialog(ModalScreen[None]):
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f2", "stay", show=False)]
 
-    def __init__(self, question: KeepOrRevert, clock: Clock, answer: Callable[[bool], None]) -> None:
+    def __init__(self, question: KeepOrRevert, clock: Clock, answer: Callable[[bool | None], None]) -> None:
         super().__init__()
         self.question, self.clock, self.answer = question, clock, answer
         self.ends = clock() + question.seconds
@@ -60,7 +60,7 @@ class GuardDialog(ModalScreen[None]):
             return
         left = self.ends - self.clock()
         if left <= 0:
-            self.settle(False)
+            self.settle(None)
             return
         if left <= WARNING and not self.rung:
             self.rung = True
@@ -72,8 +72,8 @@ class GuardDialog(ModalScreen[None]):
         event.stop()
         self.settle(event.button.id == "keep")
 
-    def settle(self, keep: bool) -> None:
-        """Answers at once, even from below another dialog, and closes when that one is gone."""
+    def settle(self, keep: bool | None) -> None:
+        """Answers at once (None: nobody did), even from below another dialog, and closes when that one is gone."""
         if not self.over:
             self.over = True
             self.answer(keep)

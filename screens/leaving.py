@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,8 @@ from wizard.errors import WizardError
 if TYPE_CHECKING:
     from screens.app import WizardApp
 
+PATIENCE = 5.0
+"""Seconds after a signal in which the app may end in good order."""
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 RUNNING = """\
 {title} is under way.
@@ -69,5 +73,13 @@ def _lost(words: str, then: Callable[[], None]) -> Dialog:
 def on_signals(leave: Callable[[int], None]) -> None:
     """The first signal leaves in good order: the terminal is restored, what runs on a host goes on."""
     loop = asyncio.get_running_loop()
+
+    def ended(number: int) -> None:
+        # A terminal that is gone can hold up all that draws on it; the journal must not stay locked for that.
+        last = threading.Timer(PATIENCE, os._exit, (128 + number,))
+        last.daemon = True
+        last.start()
+        leave(128 + number)
+
     for number in SIGNALS:
-        loop.add_signal_handler(number, leave, 128 + number)
+        loop.add_signal_handler(number, ended, number)

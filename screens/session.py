@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from screens.contract import Engine
 from screens.draft import ITEM, Draft, keys_of
@@ -12,6 +14,9 @@ from wizard.clusterfile import ClusterFile
 from wizard.engine.planned import Planned
 from wizard.journal import Standing
 from wizard.model import Stage, Step, Suggestion
+
+if TYPE_CHECKING:
+    from wizard.engine.doing import Outcome
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,16 @@ class Session:
         name = self.place.name
         self.rows = rows
         self.go_to(name)
+
+    def heard(self, outcome: Outcome) -> None:
+        """What a run says of its steps counts until the hosts have been looked at again."""
+        said = {(step.step, step.target): step for step in outcome.steps}
+        self.rows = tuple(
+            dataclasses.replace(row, state=step.state, reason=step.reason)
+            if (step := said.get((row.step.id, row.target)))
+            else row
+            for row in self.rows
+        )
 
     def go_to(self, name: str) -> None:
         """To `step@target`, or to the step when that target is gone."""

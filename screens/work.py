@@ -230,6 +230,8 @@ class Work:
             self.run = None
             self.app.asker.let_go()
             self.app.back_to(screen)
+            if not isinstance(outcome, WizardError):
+                self.session.heard(outcome)
             self.app.switch_screen(ResultScreen(self.session, outcome, screen.progress, again))
             self.look_again()
 

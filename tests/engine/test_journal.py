@@ -217,10 +217,12 @@ def killed(directory: Path, count: int) -> dict[str, Any]:
     with opened(directory):
         pass
     if not (child := os.fork()):
-        journal = Journal(directory)
-        for number in range(count):
-            journal.append("done", f"bridge.{number}", "hypervisor", reason="r" * 50)
-        os.kill(os.getpid(), signal.SIGKILL)
+        try:
+            journal = Journal(directory)
+            for number in range(count):
+                journal.append("done", f"bridge.{number}", "hypervisor", reason="r" * 50)
+        finally:  # whatever happens, this process is no second test run
+            os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
     shutil.copytree(directory, directory.with_name("read"))
     with opened(directory.with_name("read")) as journal:
@@ -362,7 +364,10 @@ def test_a_killed_writer_loses_nothing_and_damages_nothing(tmp_path: Path) -> No
         directory = tmp_path / str(draw.randrange(6))
         acknowledged, out = os.pipe()
         if not (child := os.fork()):
-            write_for_ever(directory, out)
+            try:
+                write_for_ever(directory, out)
+            finally:  # whatever happens, this process is no second test run
+                os._exit(1)
         os.close(out)
         time.sleep(draw.uniform(0, 0.06))
         os.kill(child, signal.SIGKILL)

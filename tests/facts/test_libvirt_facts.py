@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from network_captured import SUITES, seen
 
+from tests.network_captured import SUITES, seen
 from wizard.facts.libvirt import DOMAINS, NETWORKS, Domains, Interface, Networks, read_domains, read_networks
 
 BOTH = pytest.mark.parametrize("suite", SUITES)

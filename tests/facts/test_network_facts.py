@@ -6,8 +6,8 @@ import base64
 from ipaddress import ip_interface
 
 import pytest
-from network_captured import SUITES, seen
 
+from tests.network_captured import SUITES, seen
 from wizard.facts.network import LINKS, ROUTES, SSH_PATH, Link, Links, SshPath, parse_nameservers, parse_ssh_path
 from wizard.facts.network_owners import Owner, parse_owners
 from wizard.facts.networkd import NETWORKD, Networkd, parse_networkd

@@ -37,7 +37,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_two_packages_with_their_templates(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names} == {"wizard", "screens", f"{wheel.name.split('-py3')[0]}.dist-info"}
-    here = {f"wizard/templates/{path.relative_to(PROJECT / 'templates')}" for path in (PROJECT / "templates").rglob("*.*")}
+    here = {
+        f"wizard/templates/{path.relative_to(PROJECT / 'templates')}" for path in (PROJECT / "templates").rglob("*.*")
+    }
     assert here
     assert here <= set(names)
     assert "screens/app.tcss" in names

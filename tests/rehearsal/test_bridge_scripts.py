@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Hypervisor
-from network_captured import STATIC, cluster
-from planned_on import PlannedOn, picture
 
+from tests.network_captured import STATIC, cluster
+from tests.rehearsal.conftest import Hypervisor
+from tests.rehearsal.planned_on import PlannedOn, picture
 from wizard.model import Do, Nothing, Refused, Risk
 from wizard.rehearsal import Rehearsal
 from wizard.stages.bridge import PORT

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Hypervisor
-from wizard_on import WizardOn, links, networks, picture
+
+from tests.rehearsal.conftest import Hypervisor
+from tests.rehearsal.wizard_on import WizardOn, links, networks, picture
 
 Make = Callable[..., WizardOn]
 

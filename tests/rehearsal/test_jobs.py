@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Hypervisor
 
+from tests.rehearsal.conftest import Hypervisor
 from wizard.actions import OnUndo, Run, Wait, WriteFile
 from wizard.errors import HostLostError, WaitsForOwner
 from wizard.events import NeedSecret, Question

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import Server, login_to, until
 
+from tests.remote.conftest import Server, login_to, until
 from wizard.errors import HostLostError, HostUnavailable, TookTooLong
 from wizard.remote.connection import CHANNELS, Connection, connect
 from wizard.remote.wire import KILLED

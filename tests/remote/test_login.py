@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Owner, Server, free_port, keygen, login_to, until
 
+from tests.remote.conftest import Owner, Server, free_port, keygen, login_to, until
 from wizard.errors import HostLostError, HostUnavailable
 from wizard.events import HostKey, NeedSecret, SecretKind
 from wizard.model import Secret

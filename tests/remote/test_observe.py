@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Server, login_to, until
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.remote.conftest import Server, login_to, until
 from wizard.errors import HostLostError
 from wizard.model import Fact, FactError, Known, LibvirtFact, Output, Unseen
 from wizard.remote.connection import Connection, connect

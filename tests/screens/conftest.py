@@ -14,7 +14,6 @@ os.environ["TEXTUAL_ANIMATIONS"] = "none"  # before Textual is imported: nothing
 os.environ["TEXTUAL_FPS"] = "20"
 
 import pytest
-from scripted import Stand
 from textual.events import Paste
 from textual.pilot import Pilot
 from textual.screen import Screen
@@ -27,6 +26,7 @@ from screens.record import Record
 from screens.session import Session
 from screens.stage import StageScreen
 from screens.welcome import WelcomeScreen
+from tests.screens.scripted import Stand
 from wizard.clusterfile import load
 from wizard.engine.settings import Settings
 from wizard.model import HYPERVISOR, Step

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from scripted import SPAN
 from textual.command import CommandPalette
 from textual.widgets import OptionList
 
@@ -12,6 +11,7 @@ from screens.dialogs import Dialog
 from screens.more import MoreDialog
 from screens.page import Page
 from screens.runbook import RunbookScreen
+from tests.screens.scripted import SPAN
 
 
 async def more(wizard, title):

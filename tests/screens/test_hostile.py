@@ -5,9 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import SMALL
-from scripted import FOUND, HOSTILE, LOOK, SPAN, finished
-from test_questions import APPROVE, CHOOSE, KEEP, KEY, SUDO, asked
 from textual.widgets import Log
 
 from screens.dialogs import told
@@ -17,6 +14,9 @@ from screens.rail import StepsDialog
 from screens.result import ResultScreen
 from screens.run import RunScreen
 from screens.runbook import RunbookScreen
+from tests.screens.conftest import SMALL
+from tests.screens.scripted import FOUND, HOSTILE, LOOK, SPAN, finished
+from tests.screens.test_questions import APPROVE, CHOOSE, KEEP, KEY, SUDO, asked
 from wizard.errors import HostUnavailable, StepFailed
 from wizard.events import (
     Approve,

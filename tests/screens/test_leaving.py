@@ -7,7 +7,6 @@ import os
 import signal
 
 import pytest
-from scripted import SPAN, finished
 
 from screens import app as app_module
 from screens.dialogs import Dialog
@@ -15,6 +14,7 @@ from screens.leaving import on_signals
 from screens.result import ResultScreen
 from screens.run import RunScreen
 from screens.shell import command
+from tests.screens.scripted import SPAN, finished
 from wizard.clusterfile import load
 
 
@@ -112,7 +112,7 @@ async def test_a_run_that_ends_takes_its_dialogs_along(ride, stand):
 
 
 async def test_an_unanswered_question_ends_with_the_app(ride, stand):
-    from test_questions import KEY
+    from tests.screens.test_questions import KEY
 
     answers = []
 

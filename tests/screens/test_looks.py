@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from scripted import SPAN
 
 from screens.app import WizardApp
 from screens.dialogs import told
+from tests.screens.scripted import SPAN
 from wizard.clusterfile import load
 from wizard.engine.settings import Settings
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from scripted import HOSTILE
 from textual.content import Content
 
 from screens.plain import LONGEST, content, one_line, plain
+from tests.screens.scripted import HOSTILE
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from scripted import HOSTILE
 
 from screens.progress import Progress, after, clock, lines
+from tests.screens.scripted import HOSTILE
 from wizard.events import (
     Checked,
     GuardArmed,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from concurrent.futures import Future
 
-from conftest import SMALL
-from scripted import CUTS, SPAN, Stand, finished, planned
 from textual.widgets import Button
 
 from screens.dialogs import Dialog, Reply
 from screens.guard import GuardDialog
 from screens.messages import EngineAsked
+from tests.screens.conftest import SMALL
+from tests.screens.scripted import CUTS, SPAN, Stand, finished, planned
 from wizard.events import Approve, Choose, HostKey, KeepOrRevert, NeedSecret, ProbeResult, SecretKind
 from wizard.model import Risk, Secret
 
@@ -126,7 +126,7 @@ async def test_silence_reverts(ride):
         assert not answer.done()
         wizard.clock.seconds += 2
         await wizard.until(answer.done)
-        assert answer.result() is False
+        assert answer.result() is None
         await wizard.until(lambda: not isinstance(wizard.screen, GuardDialog))
 
 
@@ -137,7 +137,7 @@ async def test_silence_reverts_below_another_dialog_too(ride):
         await wizard.until(lambda: isinstance(wizard.screen, Dialog))
         wizard.clock.seconds += 61
         await wizard.until(answer.done)
-        assert answer.result() is False
+        assert answer.result() is None
         await wizard.pilot.press("escape")
         await wizard.until(other.done)
         await wizard.until(lambda: not isinstance(wizard.screen, GuardDialog))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from scripted import CHECKS, LOOK, RAISE, SEAL, SPAN, planned
 from textual.widgets import Input, OptionList, Select
 
 from screens.dialogs import Dialog
@@ -12,6 +11,7 @@ from screens.more import MoreDialog
 from screens.page import Page
 from screens.rail import Rail, StepsDialog
 from screens.refusing import why_not
+from tests.screens.scripted import CHECKS, LOOK, RAISE, SEAL, SPAN, planned
 from wizard.events import State
 from wizard.model import Blocked, Finding, Nothing, Refused, Unknown
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from conftest import SIZES
-from scripted import DO, LOOK, SPAN, finished
 from textual.widgets import Input
 
 from screens.connect import ConnectScreen
@@ -13,6 +11,8 @@ from screens.result import ResultScreen
 from screens.run import RunScreen
 from screens.stage import StageScreen
 from screens.welcome import WelcomeScreen
+from tests.screens.conftest import SIZES
+from tests.screens.scripted import DO, LOOK, SPAN, finished
 from wizard.errors import HostUnavailable
 from wizard.events import State
 from wizard.journal import Standing
@@ -35,7 +35,7 @@ async def test_from_the_file_to_a_result(ride, stand, yaml, size):
 
 
 def stand_digest() -> str:
-    from scripted import planned
+    from tests.screens.scripted import planned
 
     return planned(SPAN, "hypervisor", DO).digest
 

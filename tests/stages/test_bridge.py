@@ -8,8 +8,8 @@ from ipaddress import ip_interface
 from typing import Any
 
 import pytest
-from network_captured import STATIC, SUITES, cluster, context, files, links, seen
 
+from tests.network_captured import STATIC, SUITES, cluster, context, files, links, seen
 from wizard.actions import RemoveFile, WriteFile
 from wizard.facts.libvirt import DOMAINS, NETWORKS, Network, Networks
 from wizard.facts.network import Address, Link, Route, SshPath

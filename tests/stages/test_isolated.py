@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from network_captured import STATIC, SUITES, cluster, context, links, seen
 
+from tests.network_captured import STATIC, SUITES, cluster, context, links, seen
 from wizard.actions import TakeBack, WriteFile
 from wizard.cluster import Cluster
 from wizard.facts.libvirt import DOMAINS, NETWORKS, Domain, Domains, Network, Networks

@@ -129,7 +129,7 @@ class Doer:
         if seen != planned.digest:
             changed = "" if seen is None else "what would be done is no longer what you approved"
             if self._ask(Approve((planned,), planned.risk, changed)) is not True:
-                return self._told(planned.step, planned.target, planned.state, "not approved, so nothing was done", 5)
+                return self._told(planned.step, planned.target, State.BLOCKED, "not approved, so nothing was done", 5)
         self._confirmable(planned)
         return self._applier.apply(planned, lambda: self.look(planned.step, planned.target))
 
@@ -142,7 +142,7 @@ class Doer:
                 return self._told(step, target, State.TODO, why, 0)
             case Do():
                 if self._ask(Approve((planned,), planned.risk)) is not True:
-                    return self._told(step, target, State.DONE, "not approved, so nothing was undone", 5)
+                    return self._told(step, target, State.BLOCKED, "not approved, so nothing was undone", 5)
                 self._confirmable(planned)
                 return self._applier.apply(planned, lambda: self._look_back(step, target), undoing=True)
             case Unknown() | Blocked():
