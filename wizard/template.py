@@ -1,4 +1,4 @@
-"""The files that land on a host, rendered from `templates/` (Jinja2: no undefined names, no logic beyond if and for)."""
+"""The files that land on a host, from `templates/` (Jinja2: no undefined names, no logic beyond if and for)."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class JobState:
-    """What the host says of a job: `word` is running, ended, interrupted or absent; `rc` only where it ended by exit."""
+    """What the host says of a job: `word` is running, ended, interrupted or absent; `rc` where it ended by exit."""
 
     word: str
     rc: int | None = None
