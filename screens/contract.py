@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from wizard.clusterfile import ClusterFile
+    from wizard.cluster.file import ClusterFile
     from wizard.engine.doing import Outcome
     from wizard.engine.planned import Planned
     from wizard.engine.settings import Settings

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from wizard.clusterfile import ClusterFile, check_field, field_info, parse_text, show_text
+from wizard.cluster.file import ClusterFile, check_field, field_info, parse_text, show_text
 from wizard.errors import InputFinding
 
 ITEM = "[]"

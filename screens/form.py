@@ -17,7 +17,7 @@ from textual.widgets.option_list import Option
 
 from screens.draft import Draft
 from screens.plain import Plain, content, one_line
-from wizard.clusterfile import FieldInfo, field_info, show_text
+from wizard.cluster.file import FieldInfo, field_info, show_text
 from wizard.model import Suggestion
 
 Found = Mapping[str, Sequence[Suggestion]]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from screens.contract import Engine
 from screens.draft import ITEM, Draft, keys_of
 from screens.record import Record
-from wizard.clusterfile import ClusterFile
+from wizard.cluster.file import ClusterFile
 from wizard.engine.planned import Planned
 from wizard.journal import Standing
 from wizard.model import Stage, Step, Suggestion

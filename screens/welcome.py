@@ -20,7 +20,7 @@ from screens.plain import Plain, content, one_line, trouble
 from screens.preview import BAD, GOOD, STRONG, joined
 from screens.refusing import VIEWER
 from screens.session import Session
-from wizard.clusterfile import ClusterFile, load, new
+from wizard.cluster.file import ClusterFile, load, new
 from wizard.errors import InputError, InputFinding, WizardError
 from wizard.events import State
 from wizard.journal import age

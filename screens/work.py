@@ -21,7 +21,7 @@ from screens.result import ResultScreen
 from screens.run import RunScreen
 from screens.session import Session
 from screens.stage import StageScreen
-from wizard.clusterfile import ClusterFile, load
+from wizard.cluster.file import ClusterFile, load
 from wizard.engine.planned import Planned
 from wizard.errors import WaitsForOwner, WizardError
 from wizard.model import Risk, Step, Suggestion

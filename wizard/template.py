@@ -19,7 +19,7 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,  # sh, ini and XML: values are allow-listed in wizard.names, shell words quoted by shlex
+        autoescape=False,  # sh, ini and XML: values are allow-listed (wizard.cluster.names), shell words quoted
     )
 
 

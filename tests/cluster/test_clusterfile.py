@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wizard.clusterfile import ClusterFile, load, new
+from wizard.cluster.file import ClusterFile, load, new
 from wizard.errors import InputError, WaitsForOwner, WizardError
 
 EXAMPLES = sorted(Path(__file__, "../../../examples").resolve().glob("*.yaml"))

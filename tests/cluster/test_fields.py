@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from wizard.cluster import Cluster
-from wizard.clusterfile import ClusterFile, check_field, field_info, json_schema, load, parse_text, show_text
+from wizard.cluster.fields import fields, partial, plain_value
+from wizard.cluster.file import ClusterFile, check_field, field_info, json_schema, load, parse_text, show_text
+from wizard.cluster.sections import Part
+from wizard.cluster.sizes import gib
+from wizard.cluster.values import of_model
 from wizard.errors import InputError
-from wizard.fields import fields, partial, plain_value
-from wizard.sections import Part
-from wizard.sizes import gib
-from wizard.values import of_model
 
 EXAMPLES = Path(__file__, "../../../examples").resolve()
 

@@ -11,11 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from wizard.clusterfile import ClusterFile, check_field, load, new, parse_text
+from wizard.cluster.fields import Field, fields
+from wizard.cluster.file import ClusterFile, check_field, load, new, parse_text
+from wizard.cluster.judge import judge, path_of
+from wizard.cluster.yamltext import read
 from wizard.errors import InputError, InputFinding
-from wizard.fields import Field, fields
-from wizard.judge import judge, path_of
-from wizard.yamltext import read
 
 FREE = {key for key, field in fields().items() if not field.section}
 TEXTS = sorted(key for key in FREE if fields()[key].info.kind in ("text", "list", "choice"))

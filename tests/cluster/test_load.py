@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from wizard.clusterfile import load
+from wizard.cluster.file import load
 from wizard.errors import InputError, InputFinding
 
 EXAMPLES = sorted(Path(__file__, "../../../examples").resolve().glob("*.yaml"))

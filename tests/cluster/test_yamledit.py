@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wizard.cluster.fields import fields
+from wizard.cluster.judge import order, path_of
+from wizard.cluster.yamledit import change, put
+from wizard.cluster.yamltext import read
 from wizard.errors import WizardError
-from wizard.fields import fields
-from wizard.judge import order, path_of
-from wizard.yamledit import change, put
-from wizard.yamltext import read
 
 EXAMPLES = sorted(Path(__file__, "../../../examples").resolve().glob("*.yaml"))
 

@@ -21,7 +21,7 @@ from markdown_it.token import Token
 
 from wizard import __version__, catalog
 from wizard.actions import Run, WriteFile
-from wizard.clusterfile import ClusterFile, load
+from wizard.cluster.file import ClusterFile, load
 from wizard.engine.engine import Engine
 from wizard.engine.planned import Planned
 from wizard.engine.settings import Settings

@@ -27,7 +27,7 @@ from screens.session import Session
 from screens.stage import StageScreen
 from screens.welcome import WelcomeScreen
 from tests.screens.scripted import Stand
-from wizard.clusterfile import load
+from wizard.cluster.file import load
 from wizard.engine.settings import Settings
 from wizard.model import HYPERVISOR, Step
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wizard.actions import Run, Wait, WriteFile
-from wizard.clusterfile import ClusterFile, load
+from wizard.cluster.file import ClusterFile, load
 from wizard.engine.doing import Outcome
 from wizard.engine.planned import Planned, first_state
 from wizard.engine.settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from screens.draft import Draft, keys_of, value_at, why_unsaved
-from wizard.clusterfile import load
+from wizard.cluster.file import load
 from wizard.errors import WaitsForOwner
 
 KEYS = ("bridge.port", "bridge.addresses", "bridge.gateway")

@@ -15,7 +15,7 @@ from screens.result import ResultScreen
 from screens.run import RunScreen
 from screens.shell import command
 from tests.screens.scripted import SPAN, finished
-from wizard.clusterfile import load
+from wizard.cluster.file import load
 
 
 def never_ending(engine, names):

@@ -7,7 +7,7 @@ import pytest
 from screens.app import WizardApp
 from screens.dialogs import told
 from tests.screens.scripted import SPAN
-from wizard.clusterfile import load
+from wizard.cluster.file import load
 from wizard.engine.settings import Settings
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from wizard.cli import answers, show
-from wizard.clusterfile import load
+from wizard.cluster.file import load
 from wizard.engine.doing import Outcome, worst
 from wizard.engine.engine import Engine
 from wizard.engine.planned import Planned, as_json

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from wizard import catalog
-from wizard.clusterfile import ClusterFile, load
+from wizard.cluster.file import ClusterFile, load
 from wizard.engine.doing import Doer, Outcome
 from wizard.engine.hosts import Hosts
 from wizard.engine.looking import Looker

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wizard import catalog
-from wizard.clusterfile import ClusterFile
+from wizard.cluster.file import ClusterFile
 from wizard.engine.hosts import Hosts
 from wizard.engine.observing import Costly, observe
 from wizard.engine.planned import Planned

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from itertools import islice
 
 from wizard.actions import Action, OnUndo, Run, Wait
-from wizard.addresses import Address, Interface
+from wizard.cluster.addresses import Address, Interface
 from wizard.facts.network import Link
 from wizard.model import HYPERVISOR, Guard, Part, Probe, Risk
 from wizard.stages.bridge_claims import as_now, as_wanted, is_out, probe

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from ipaddress import ip_interface
 
 from wizard.actions import RemoveFile, WriteFile
+from wizard.cluster.sections import Bridge
 from wizard.facts.network import Link
 from wizard.facts.networkd_files import OURS, Config, NetworkFile
-from wizard.sections import Bridge
 from wizard.stages.bridge_scene import Scene, joins
 from wizard.template import render
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from wizard.actions import Action
 from wizard.cluster import Cluster
+from wizard.cluster.sections import Bridge
 from wizard.facts.network import LINKS
 from wizard.model import HYPERVISOR, AnyFact, Blocked, Context, Finding, Nothing, Plan, Refused, Step
-from wizard.sections import Bridge
 from wizard.stages import fresh
 from wizard.stages.bridge_defaults import defaults
 from wizard.stages.libvirt_network import WantedNetwork, plan_network, undo_network

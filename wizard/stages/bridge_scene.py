@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from wizard.cluster.sections import Bridge
 from wizard.facts.libvirt import DOMAINS, NETWORKS, Domains, Networks
 from wizard.facts.network import LINKS, ROUTES, SSH_PATH, Link, Links, Route, SshPath
 from wizard.facts.network_owners import OWNERS, Owners
 from wizard.facts.networkd import NETWORKD, Networkd
 from wizard.facts.networkd_files import NETWORK_FILES, Config, NetworkFiles
 from wizard.model import Context, Known
-from wizard.sections import Bridge
 
 FACTS = (LINKS, ROUTES, SSH_PATH, OWNERS, NETWORKD, NETWORK_FILES, NETWORKS, DOMAINS)
 

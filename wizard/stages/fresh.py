@@ -11,6 +11,7 @@ from ipaddress import ip_interface
 from typing import Any, cast
 
 from wizard.cluster import Cluster
+from wizard.cluster.sections import Bridge
 from wizard.facts.libvirt import DOMAINS, NETWORKS, Domains, Networks
 from wizard.facts.network import LINKS, NAMESERVERS, ROUTES, SSH_PATH, Address, Link, Links, Route
 from wizard.facts.network_owners import OWNERS, Owners
@@ -19,7 +20,6 @@ from wizard.facts.networkd_files import NETWORK_FILES, NetworkFiles
 from wizard.facts.packages import HYPERVISOR_PACKAGES, PACKAGES, Packages
 from wizard.facts.units import LIBVIRT_UNITS
 from wizard.model import HYPERVISOR, AnyFact, Known, Seen
-from wizard.sections import Bridge
 from wizard.stages.bridge_notes import mentions
 from wizard.stages.libvirt_network import WantedNetwork, xml_file
 from wizard.stages.preflight_packages import DROP_IN, DROP_INS

@@ -9,10 +9,10 @@ from typing import Any
 
 from wizard.actions import Action
 from wizard.cluster import Cluster
+from wizard.cluster.sections import Isolated
 from wizard.facts.libvirt import NETWORKS
 from wizard.facts.network import LINKS, ROUTES
 from wizard.model import HYPERVISOR, AnyFact, Context, Do, Finding, Nothing, Plan, Refused, Stage, Step
-from wizard.sections import Isolated
 from wizard.stages import fresh
 from wizard.stages.libvirt_network import WantedNetwork, plan_network, undo_network
 

@@ -10,9 +10,9 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from wizard.cluster.yamltext import Entry, Node, read
+from wizard.cluster.yamlwrite import after_dash, beside, block, flow, plain, stands_below
 from wizard.errors import WizardError
-from wizard.yamltext import Entry, Node, read
-from wizard.yamlwrite import after_dash, beside, block, flow, plain, stands_below
 
 Path = tuple[str | int, ...]
 Order = Callable[[Path], Sequence[str]]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from wizard.mistakes import Wrong, shown
-from wizard.names import text
+from wizard.cluster.mistakes import Wrong, shown
+from wizard.cluster.names import text
 
 MIB = 1024**2
 UNITS = {"TiB": 1024**4, "GiB": 1024**3, "MiB": MIB}

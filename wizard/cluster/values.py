@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from wizard.addresses import Address, Interface
+from wizard.cluster.addresses import Address, Interface
 
 T = TypeVar("T")
 

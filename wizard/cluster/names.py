@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator, WithJsonSchema
 
-from wizard.mistakes import NotText, Wrong, named, shown
+from wizard.cluster.mistakes import NotText, Wrong, named, shown
 
 INTERFACE = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}"
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"

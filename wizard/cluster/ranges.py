@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from itertools import combinations
 
-from wizard.addresses import Address, Interface, literal_host
-from wizard.mistakes import Contradiction
-from wizard.values import Values
+from wizard.cluster.addresses import Address, Interface, literal_host
+from wizard.cluster.mistakes import Contradiction
+from wizard.cluster.values import Values
 
 CHOSEN = {
     "isolated.cidr": "the isolated network",

@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from wizard.cluster import Cluster
-from wizard.fields import TYPED, Field, fields, partial, pattern
-from wizard.mistakes import Contradictions, NotText, Wrong, printable, shown
-from wizard.rules import contradictions
-from wizard.yamltext import OddNumber
+from wizard.cluster.fields import TYPED, Field, fields, partial, pattern
+from wizard.cluster.mistakes import Contradictions, NotText, Wrong, printable, shown
+from wizard.cluster.rules import contradictions
+from wizard.cluster.yamltext import OddNumber
 
 Path = tuple[str | int, ...]
 """Where in the data: ("guests", 1, "name")."""

@@ -10,13 +10,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from wizard.cluster import Cluster, json_schema
+from wizard.cluster.fields import FieldInfo, field_info, fields, pattern, plain_value, show_text
+from wizard.cluster.judge import Fault, judge, of_error, order, path_of
+from wizard.cluster.storage import content_of, decoded, save
+from wizard.cluster.yamledit import change, put
+from wizard.cluster.yamltext import Document, Node, read
+from wizard.cluster.yamlwrite import scalar
 from wizard.errors import InputError, InputFinding, WizardError
-from wizard.fields import FieldInfo, field_info, fields, pattern, plain_value, show_text
-from wizard.judge import Fault, judge, of_error, order, path_of
-from wizard.storage import content_of, decoded, save
-from wizard.yamledit import change, put
-from wizard.yamltext import Document, Node, read
-from wizard.yamlwrite import scalar
 
 __all__ = [
     "ClusterFile",

@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterator
 from ipaddress import IPv4Interface, IPv4Network
 
-from wizard import ranges
-from wizard.addresses import Address, Interface, literal_host
-from wizard.mistakes import Contradiction, shown
-from wizard.names import LABEL
-from wizard.sizes import Size, gib
-from wizard.values import Values
+from wizard.cluster import ranges
+from wizard.cluster.addresses import Address, Interface, literal_host
+from wizard.cluster.mistakes import Contradiction, shown
+from wizard.cluster.names import LABEL
+from wizard.cluster.sizes import Size, gib
+from wizard.cluster.values import Values
 
 NODE_MEMORY, NODE_DISK, CONTROL_PLANE_VCPUS = gib(2), gib(20), 2
 """The least a node needs (DOMAIN 2.1, from kubeadm's installation guide)."""

@@ -10,8 +10,17 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from wizard.addresses import AnyAddress, Endpoint, Gateway, HostInterface, IsolatedCidr, PodCidr, ServiceCidr, Source
-from wizard.names import Comment, InterfaceName, LibvirtName, NewBridgeName, SshDestination, Version
+from wizard.cluster.addresses import (
+    AnyAddress,
+    Endpoint,
+    Gateway,
+    HostInterface,
+    IsolatedCidr,
+    PodCidr,
+    ServiceCidr,
+    Source,
+)
+from wizard.cluster.names import Comment, InterfaceName, LibvirtName, NewBridgeName, SshDestination, Version
 
 Accepted = Literal["no-kvm", "slow-fsync", "small-guest", "no-console", "local-confirm"]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from wizard.cluster import Cluster
-from wizard.values import Values, join, walk
+from wizard.cluster.values import Values, join, walk
 
 Kind = Literal["text", "bool", "list", "choice"]
 

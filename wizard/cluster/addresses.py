@@ -18,8 +18,8 @@ from ipaddress import (
 )
 from typing import Annotated
 
-from wizard.mistakes import Wrong, shown
-from wizard.names import checked, host_name, matching, text
+from wizard.cluster.mistakes import Wrong, shown
+from wizard.cluster.names import checked, host_name, matching, text
 
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from wizard.addresses import Gateway, HostInterface, Mac, address_v4
-from wizard.names import GuestName, Image, Sha256, SshDestination, checked
-from wizard.sections import Part
-from wizard.sizes import Size, gib, mib, within
+from wizard.cluster.addresses import Gateway, HostInterface, Mac, address_v4
+from wizard.cluster.names import GuestName, Image, Sha256, SshDestination, checked
+from wizard.cluster.sections import Part
+from wizard.cluster.sizes import Size, gib, mib, within
 
 Role = Literal["control-plane", "worker"]
 Vcpus = Annotated[int, Field(strict=True, ge=1, le=512)]

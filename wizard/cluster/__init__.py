@@ -9,12 +9,12 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from wizard.guest import Create, Guest, Role
-from wizard.mistakes import Contradictions
-from wizard.names import ClusterName
-from wizard.rules import contradictions
-from wizard.sections import Allow, Bridge, Firewall, Hypervisor, Isolated, Kubernetes, Part, Route, Ufw
-from wizard.values import of_model
+from wizard.cluster.guest import Create, Guest, Role
+from wizard.cluster.mistakes import Contradictions
+from wizard.cluster.names import ClusterName
+from wizard.cluster.rules import contradictions
+from wizard.cluster.sections import Allow, Bridge, Firewall, Hypervisor, Isolated, Kubernetes, Part, Route, Ufw
+from wizard.cluster.values import of_model
 
 __all__ = [
     "Allow",

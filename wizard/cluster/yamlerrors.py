@@ -9,7 +9,7 @@ from typing import Any
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.reader import ReaderError
 
-from wizard.mistakes import named, printable
+from wizard.cluster.mistakes import named, printable
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from typing import Any
 from ruamel.yaml import YAML, events
 from ruamel.yaml.error import YAMLError
 
-from wizard.mistakes import printable, shown
-from wizard.yamlerrors import Mistake, syntax_mistake
+from wizard.cluster.mistakes import printable, shown
+from wizard.cluster.yamlerrors import Mistake, syntax_mistake
 
 DEPTH = 12
 """Levels of nesting that are read; cluster.yaml itself has five."""
