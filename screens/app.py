@@ -23,7 +23,7 @@ from screens.contract import Engine, EngineFactory
 from screens.dialogs import told
 from screens.engine_thread import Asker, EngineThread, Feed, aside, settle, unanswered
 from screens.frame import HEIGHT, WIDTH, Frame
-from screens.leaving import leave_typing, on_signals, running_dialog
+from screens.leaving import at_the_latest, leave_typing, on_signals, running_dialog
 from screens.messages import EngineAsked, EngineReplied, EngineSpoke
 from screens.more import ask_more
 from screens.plain import plain, trouble
@@ -84,7 +84,7 @@ class WizardApp(QuietApp):
         if self.no_color:
             self.theme = "ansi-dark"
         if self.signals:
-            on_signals(self.leave)
+            on_signals(self.leave_by_signal)
         self.push_screen(WelcomeScreen(self.path))
 
     # ------------------------------------------------------------ from the engine
@@ -187,6 +187,10 @@ class WizardApp(QuietApp):
                 aside(self.session.engine.leave)
             words = f"{words}\n{RESUME.format(path=self.session.file.path)}".lstrip()
         self.exit(status, status, Text(plain(words)) if words else None)
+
+    def leave_by_signal(self, status: int) -> None:
+        at_the_latest(status)
+        self.leave(status)
 
     def bug(self, error: BaseException) -> None:
         """A mistake in the engine: said on the screen, then out."""

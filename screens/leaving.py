@@ -73,13 +73,13 @@ def _lost(words: str, then: Callable[[], None]) -> Dialog:
 def on_signals(leave: Callable[[int], None]) -> None:
     """The first signal leaves in good order: the terminal is restored, what runs on a host goes on."""
     loop = asyncio.get_running_loop()
-
-    def ended(number: int) -> None:
-        # A terminal that is gone can hold up all that draws on it; the journal must not stay locked for that.
-        last = threading.Timer(PATIENCE, os._exit, (128 + number,))
-        last.daemon = True
-        last.start()
-        leave(128 + number)
-
     for number in SIGNALS:
-        loop.add_signal_handler(number, ended, number)
+        loop.add_signal_handler(number, leave, 128 + number)
+
+
+def at_the_latest(status: int) -> None:
+    """Ends this process in a few seconds, come what may: a terminal that is gone can hold up all that draws on it,
+    and the journal must not stay locked for that."""
+    last = threading.Timer(PATIENCE, os._exit, (status,))
+    last.daemon = True
+    last.start()
