@@ -206,3 +206,19 @@ def test_no_secret_is_left_anywhere(wizard_on: Callable[..., WizardOn]) -> None:
         f"grep -rlF -- '{secret}' /var/lib/homek8s-wizard /etc /run /tmp /var/log 2>/dev/null; true"
     )
     assert found == ""
+
+
+def test_a_guard_left_behind_is_seen_and_what_came_of_it_too(wizard_on: Callable[..., WizardOn]) -> None:
+    wizard = wizard_on()
+    wizard.ok("apply", "preflight", "--yes")
+    before = picture(wizard.machine)
+    wizard.wish(**LOST)
+    running = wizard.start("apply", "bridge.port", "--yes", "--guard-seconds", "25")
+    wizard.machine.inside("until ip addr show br0 2>/dev/null | grep -q 10.99; do sleep 0.1; done")
+    running.send_signal(signal.SIGKILL)
+    running.communicate(timeout=30)
+    wizard.machine.inside("ip addr add 192.168.182.100/24 dev br0")
+    assert wizard.states()["bridge.port"] in ("guarded", "running")
+    wizard.machine.inside("while [ -e /var/lib/homek8s-wizard/guard/pending ]; do sleep 0.2; done")
+    assert wizard.states()["bridge.port"] == "reverted"
+    assert picture(wizard.machine) == before

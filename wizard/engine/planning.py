@@ -75,9 +75,21 @@ def _state(ctx: Context, step: Step, target: str, plan: Plan, standing: Standing
         return State.DRIFTED, f"changed by somebody since: {', '.join(drifts)}"
     if standing is None or state not in (State.TODO, State.UNKNOWN):
         return state, reason
-    if standing.state in (State.FAILED, State.REVERTED, State.SKIPPED, State.INTERRUPTED, State.RUNNING, State.GUARDED):
+    if standing.state in (State.RUNNING, State.GUARDED):
+        return _under_way(ctx, standing)
+    if standing.state in (State.FAILED, State.REVERTED, State.SKIPPED, State.INTERRUPTED):
         return standing.state, standing.reason or reason
     return state, reason
+
+
+def _under_way(ctx: Context, standing: Standing) -> tuple[State, str]:
+    """What the hosts say of an attempt that the journal left running or guarded."""
+    for ours in ours_on(ctx):
+        if standing.attempt in ours.jobs:
+            return State.RUNNING, "its script runs on the host"
+        if ours.outcome.get(standing.attempt, "").startswith("reverted"):
+            return State.REVERTED, "it was not confirmed in time; all is as it was"
+    return State.INTERRUPTED, "it was under way when the wizard ended; apply goes on with it"
 
 
 def not_measured(ctx: Context, step: Step, target: str) -> list[str]:

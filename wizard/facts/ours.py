@@ -18,6 +18,8 @@ if [ -e $home/guard/pending ]; then
   seconds=$(($(cat $home/guard/deadline) - $(cut -d. -f1 /proc/uptime)))
   echo "pending $(cat $home/guard/pending) $seconds"
 fi
+systemctl list-units --plain --no-legend --state=active,activating 'hk8s-job-*.service' |
+  sed -n 's/^hk8s-job-\(.*\)\.service .*/job \1/p'
 [ -e $home/guard/outcome ] && echo "outcome $(cat $home/guard/outcome)"
 [ -e $home/manifest ] || exit 0
 sed 's/^/note /' $home/manifest
@@ -71,6 +73,8 @@ class Ours:
     pending: Pending | None = None
     outcome: Mapping[str, str] = field(default_factory=dict)
     """Of the last guarded attempt: "kept", or "reverted" and by whom."""
+    jobs: tuple[str, ...] = ()
+    """The attempts whose scripts run now."""
     records: tuple[Record, ...] = ()
     files: Mapping[str, Present] = field(default_factory=dict)
     written: Mapping[str, str] = field(default_factory=dict)
@@ -125,6 +129,7 @@ def _inverse(record: Record) -> Action:
 def parse_ours(output: Output) -> Ours:
     values: dict[str, str] = {}
     records: list[Record] = []
+    jobs: list[str] = []
     files: dict[str, Present] = {}
     written: dict[str, str] = {}
     for line in output.text.splitlines():
@@ -132,6 +137,8 @@ def parse_ours(output: Output) -> Ours:
         match word:
             case "note":
                 records.append(_record(rest))
+            case "job":
+                jobs.append(rest)
             case "file":
                 sha, content, path = rest.split(" ", 2)
                 files[path] = Present(sha, _text(content))
@@ -145,6 +152,7 @@ def parse_ours(output: Output) -> Ours:
         boot_id=values["boot"],
         pending=_pending(values.get("pending", "")),
         outcome=dict([values["outcome"].split(" ", 1)]) if "outcome" in values else {},
+        jobs=tuple(jobs),
         records=tuple(records),
         files=files,
         written=written,
