@@ -112,6 +112,8 @@ class Doer:
         if standing and standing.state is State.SKIPPED and not named:
             return self._told(step, target, State.SKIPPED, standing.reason, 0)
         planned = self.look(step, target)
+        if planned.state is State.GUARDED:
+            return self._told(step, target, State.GUARDED, f"changed from elsewhere: {planned.reason}", 5, planned)
         match planned.plan:
             case Nothing(why=why):
                 return self._as_it_is(planned, why)

@@ -66,6 +66,9 @@ def scripts_of(step: Step, target: str, plan: Plan, guard_seconds: int) -> tuple
 
 def _state(ctx: Context, step: Step, target: str, plan: Plan, standing: Standing | None) -> tuple[State, str]:
     """What is seen comes first; memory adds how an unfinished step came to be unfinished."""
+    for ours in ours_on(ctx):
+        if pending := ours.waits_for(name(step, target)):
+            return State.GUARDED, f"goes back by itself in {pending.seconds:.0f} s unless confirmed"
     state, reason = first_state(plan)
     if step.only_checks and isinstance(plan, Nothing) and (missing := not_measured(ctx, step, target)):
         return State.CHECK, f"not measured yet: {', '.join(missing)}"
