@@ -6,20 +6,30 @@ home=/var/lib/homek8s-wizard
 job=$home/jobs/$id
 unit=hk8s-job-$id.service
 
-active() { systemctl is-active -q "$1" || [ "$(systemctl is-active "$1")" = activating ]; }
+alive() { # a unit that is stopping still writes its result
+  case $(systemctl is-active "$1") in active | activating | deactivating) ;; *) return 1 ;; esac
+}
 
-state() { # one line: ended RESULT CODE STATUS | running | interrupted | absent
+look() {
   if [ -e "$job/rc" ]; then
     echo "ended $(cat "$job/rc")"
   elif [ ! -e "$job/claimed" ]; then
     echo absent
-  elif [ "$(cat "$job/boot")" = "$(cat /proc/sys/kernel/random/boot_id)" ] && active "$unit"; then
+  elif [ "$(cat "$job/boot")" = "$(cat /proc/sys/kernel/random/boot_id)" ] && alive "$unit"; then
     echo running
   elif [ -e "$job/rc" ]; then
     echo "ended $(cat "$job/rc")"
   else
     echo interrupted
   fi
+}
+
+state() { # one line: ended RESULT CODE STATUS | running | interrupted | absent
+  now=$(look)
+  if [ "$now" = interrupted ]; then # or claimed a moment ago, and about to be started under the lock
+    now=$({ flock -s 7; look; } 7>"$home/lock")
+  fi
+  echo "$now"
 }
 
 lease() { # only one journal works on a host; the other one is named
@@ -49,7 +59,7 @@ start() {
   mkdir -p "$home/jobs"
   exec 9>"$home/lock"
   flock 9
-  [ ! -e "$job/claimed" ] || { state; exit 0; }
+  [ ! -e "$job/claimed" ] || { look; exit 0; }
   lease
   idle
   mkdir -p "$job"

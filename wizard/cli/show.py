@@ -72,8 +72,9 @@ def event_text(event: Event) -> str:
         case PartFinished(rc=rc, seconds=seconds):
             return f"  ended with status {rc} after {seconds:.1f} s"
         case GuardArmed(host=host, seconds=seconds):
-            left = f"{host} goes back by itself in {seconds:.0f} s unless the change is confirmed"
-            return f"  {left}; trying a new connection"
+            return (
+                f"  {host} goes back by itself in {seconds:.0f} s unless the change is confirmed over a new connection"
+            )
         case GuardSettled(kept=kept, reason=reason):
             return f"  {'kept' if kept else 'reverted'}: {reason}"
         case Checked(step=step, target=target, check=check):

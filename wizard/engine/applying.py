@@ -81,6 +81,8 @@ class Applier:
             before = self._confirmer.before(part.on, part.guard) if part.guard else ()
             self._journal.append("running", attempt.step, attempt.target, attempt.id, before=list(before))
             self._runner.start(attempt)
+            if part.guard:
+                self._confirmer.announce(attempt)
             ended = self._to_the_end(attempt, before)
             if ended.state is not State.DONE:
                 return ended

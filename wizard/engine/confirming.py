@@ -42,11 +42,13 @@ class Confirmer:
         """What held before the change: a probe that failed already does not stand in its way."""
         return guard.ask(self._hosts.connection(host), wanted.probes)
 
+    def announce(self, attempt: Attempt) -> None:
+        """From about now the host's clock runs; it may be lost before it says so itself."""
+        self._tell(GuardArmed(attempt.step, attempt.target, attempt.host, self._seconds))
+
     def settle(self, attempt: Attempt, before: tuple[bool, ...]) -> Verdict:
         """From "armed" to "kept" or "reverted"."""
-        seconds = self._seconds
-        deadline = time.monotonic() + seconds
-        self._tell(GuardArmed(attempt.step, attempt.target, attempt.host, seconds))
+        deadline = time.monotonic() + self._seconds
         reached = self._reach(attempt, deadline)
         if reached is None:
             verdict = self.outcome(attempt, "no new connection succeeded, so the host went back")

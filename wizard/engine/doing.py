@@ -149,8 +149,9 @@ class Doer:
                 return self._applier.apply(planned, lambda: self._look_back(step, target), undoing=True)
             case Unknown() | Blocked():
                 return self._told(step, target, State.UNKNOWN, planned.reason, 1, planned)
-            case Refused():
-                return self._told(step, target, State.DRIFTED, planned.reason, 1, planned)
+            case Refused(findings=findings):
+                drifted = any(finding.id == "drift" for finding in findings)
+                return self._told(step, target, State.DRIFTED if drifted else State.BLOCKED, planned.reason, 1, planned)
 
     def _look_back(self, step: Step, target: str) -> Planned:
         [planned] = self._looker.plan_undo(((step, target),))

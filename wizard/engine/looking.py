@@ -10,6 +10,7 @@ from wizard.engine.hosts import Hosts
 from wizard.engine.observing import Costly, observe
 from wizard.engine.planned import Planned
 from wizard.engine.planning import plan_step, plan_undo
+from wizard.errors import InputError, InputFinding
 from wizard.facts.ours import OURS
 from wizard.journal import Journal
 from wizard.model import Context, Step
@@ -26,11 +27,10 @@ class Looker:
 
     def targets(self, names: Sequence[str], *, with_needs: bool = False) -> Targets:
         """Every step that is meant, once per target it has. Raises `InputError` for names that mean nothing."""
-        return tuple(
-            (step, target)
-            for step, one in catalog.chosen(names, with_needs=with_needs)
-            for target in ((one,) if one else step.targets(self.file.cluster))
-        )
+        cluster = self.file.cluster
+        chosen = catalog.chosen(names, with_needs=with_needs)
+        _known(names, {target for step, one in chosen if one for target in step.targets(cluster)})
+        return tuple((step, target) for step, one in chosen for target in step.targets(cluster) if one in ("", target))
 
     def observe(self, targets: Sequence[tuple[Step, str]], costly: Costly = Costly.NEVER) -> Context:
         """What these steps look at. Raises `WaitsForOwner` when the journal belongs to another machine."""
@@ -48,3 +48,13 @@ class Looker:
         """What would take each back."""
         ctx = self.observe(targets)
         return tuple(plan_undo(ctx, step, target, self._guard_seconds) for step, target in targets)
+
+
+def _known(names: Sequence[str], targets: set[str]) -> None:
+    """Raises `InputError` for names with a target that no step of theirs has."""
+    cure = f"Known: {', '.join(sorted(targets))}"
+    wrong = [name for name in names if "@" in name and name.partition("@")[2] not in targets]
+    if wrong:
+        raise InputError(
+            [InputFinding("command line", 0, name, "there is no such target in cluster.yaml", cure) for name in wrong]
+        )
