@@ -78,7 +78,7 @@ def boot_of(rehearsal: Rehearsal) -> Boot:
 def wait_for_boot(rehearsal: Rehearsal, number: int) -> None:
     until(
         lambda: True if boots(rehearsal) >= number and boot_of(rehearsal) is Boot.UP else None,
-        30,
+        150,
         f"The machine did not boot for the {number}. time",
     )
 

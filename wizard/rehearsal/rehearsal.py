@@ -176,7 +176,7 @@ class Rehearsal:
         say("Booting the hypervisor.")
         machine.ensure(files, spec)
         if not any(files.cut(nic).exists() for nic in network.NICS):
-            machine.wait_ssh(files, 30)
+            machine.wait_ssh(files, 90)
         say(f"Rehearsal {self.name} is running ({spec.suite}).")
 
     def _recipe(self, suite: str | None, bare: bool | None) -> Recipe:
