@@ -13,7 +13,8 @@ from wizard.actions import TakeBack, WriteFile
 from wizard.cluster import Cluster
 from wizard.facts.libvirt import DOMAINS, NETWORKS, Domain, Domains, Network, Networks
 from wizard.facts.network import Link, Route
-from wizard.model import HYPERVISOR, Blocked, Do, Nothing, Plan, Refused, Step
+from wizard.facts.ours import OURS, Ours, Present, Record
+from wizard.model import HYPERVISOR, Blocked, Context, Do, Nothing, Plan, Refused, Step
 from wizard.script import compile_part
 from wizard.stages.bridge_network import STEP as LAN
 from wizard.stages.isolated import NETWORK as ISOLATED
@@ -28,10 +29,14 @@ RANGE = cluster(isolated={"name": "kube-isolated", "cidr": "192.168.190.0/24"})
 def plan(
     step: Step, wanted: Cluster, suite: str, state: str, files: dict[str, str] | None = None, **changed: Any
 ) -> Plan:
+    return step.plan(looked(wanted, suite, state, files, **changed), HYPERVISOR)
+
+
+def looked(wanted: Cluster, suite: str, state: str, files: dict[str, str] | None = None, **changed: Any) -> Context:
     names = ("vxlan10-bridge", "kube-isolated")
     known = {f"{KEPT}/{name}{end}": None for name in names for end in (".xml", ".before.xml")} | (files or {})
     contents = {xml_file(path).id: content for path, content in known.items()}
-    return step.plan(context(wanted, suite, state, **contents, **changed), HYPERVISOR)
+    return context(wanted, suite, state, **contents, **changed)
 
 
 def do(*args: Any, **changed: Any) -> Do:
@@ -115,6 +120,7 @@ def test_another_definition_is_kept_and_replaced_with_its_uuid(suite: str) -> No
     there: Network = seen(suite, "guests")[NETWORKS.id].get("kube-isolated")
     found = do(ISOLATED, RANGE, suite, "guests", libvirt_domains=off(suite, "guests"))
     assert summaries(found) == [
+        "on the way back: virsh net-start kube-isolated",
         f"write {KEPT}/kube-isolated.before.xml",
         f"write {KEPT}/kube-isolated.xml",
         f"virsh net-define --validate {KEPT}/kube-isolated.xml",
@@ -179,6 +185,18 @@ def test_a_route_of_the_host_into_the_range_is_said() -> None:
     assert found.notes == ("The host has a route to 192.168.190.0/25 on wg0, which overlaps 192.168.190.0/24.",)
 
 
+def test_what_undo_goes_back_to_is_written_again_where_somebody_touched_it() -> None:
+    there = networks("bookworm", "guests", vxlan10_bridge={"autostart": True})
+    path = f"{KEPT}/vxlan10-bridge.xml"
+    note = Record("1", "bridge.network@hypervisor", "file", path, "as-written", None)
+    for now in ("<network/>\n", None):
+        files = {path: Present("by-hand", now)} if now else {}
+        ours = Ours("machine", "boot", records=(note,), files=files, written={"as-written": "<network>1</network>\n"})
+        changed = {OURS.id: ours, "libvirt_networks": there}
+        found = do(LAN, BRIDGE, "bookworm", "guests", {path: now} if now else None, **changed)
+        assert found.parts[0].actions == (WriteFile(path, "<network>1</network>\n", now),)
+
+
 # ---------------------------------------------------------------- undo
 
 
@@ -188,17 +206,29 @@ BACK = (TakeBack("virsh net-autostart --disable kube-isolated"), TakeBack("virsh
 @BOTH
 def test_undo_is_refused_while_a_guest_uses_it(suite: str) -> None:
     for domains in (seen(suite, "guests")[DOMAINS.id], off(suite, "guests")):
-        ctx = context(RANGE, suite, "guests", libvirt_domains=domains)
+        ctx = looked(RANGE, suite, "guests", libvirt_domains=domains)
         assert ISOLATED.undo is not None
         found = ISOLATED.undo(ctx, HYPERVISOR, BACK)
         assert findings(found) == ["in-use"]
         assert isinstance(found, Refused)
         assert found.findings[0].where == "aki0"
-    ctx = context(RANGE, suite, "guests", libvirt_domains=Domains(()))
+    ctx = looked(RANGE, suite, "guests", libvirt_domains=Domains(()))
     assert ISOLATED.undo is not None
     done = ISOLATED.undo(ctx, HYPERVISOR, BACK)
     assert isinstance(done, Do)
     assert done.parts[0].actions == BACK
+
+
+@BOTH
+def test_undo_is_refused_where_somebody_redefined_it(suite: str) -> None:
+    there: Network = seen(suite, "guests")[NETWORKS.id].get("kube-isolated")
+    assert ISOLATED.undo is not None
+    ours = {f"{KEPT}/kube-isolated.xml": there.xml.replace("stp='on'", "stp='off'")}
+    ctx = looked(RANGE, suite, "guests", ours, libvirt_domains=Domains(()))
+    assert findings(ISOLATED.undo(ctx, HYPERVISOR, BACK)) == ["drift"]
+    halfway = ours | {f"{KEPT}/kube-isolated.before.xml": there.xml}
+    ctx = looked(RANGE, suite, "guests", halfway, libvirt_domains=Domains(()))
+    assert isinstance(ISOLATED.undo(ctx, HYPERVISOR, BACK), Do)
 
 
 def test_undo_of_the_bridge_is_refused_while_guests_or_others_use_it() -> None:

@@ -104,6 +104,13 @@ class Ours:
                 deeds[key] = _inverse(record)
         return tuple(reversed(deeds.values()))
 
+    def as_written(self, path: str) -> str | None:
+        """What we wrote to `path`, where it is no longer as we left it; None where it is, or was never ours."""
+        over = {record.attempt for record in self.records if record.kind == "end"}
+        left = [r.sha for r in self.records if (r.kind, r.what) == ("file", path) and r.attempt not in over]
+        now = self.files[path].sha if path in self.files else "absent"
+        return self.written.get(left[-1]) if left and left[-1] != now else None
+
     def drifts(self, name: str) -> tuple[Drift, ...]:
         """The files of `step@target` that are no longer as we left them."""
         left = {record.what: record.sha for record in self.of(name) if record.kind == "file"}

@@ -8,9 +8,24 @@ from functools import cache
 from typing import Any
 from xml.etree import ElementTree
 
-from wizard.actions import Action, Run, WriteFile, unified
+from wizard.actions import Action, OnUndo, Run, WriteFile, unified
 from wizard.facts.libvirt import DOMAINS, NETWORKS, Domain, Domains, Network, network_bridge
-from wizard.model import HYPERVISOR, AnyFact, Blocked, Context, Do, Fact, Finding, Nothing, Output, Part, Plan, Refused
+from wizard.facts.ours import OURS
+from wizard.model import (
+    HYPERVISOR,
+    AnyFact,
+    Blocked,
+    Context,
+    Do,
+    Fact,
+    Finding,
+    Known,
+    Nothing,
+    Output,
+    Part,
+    Plan,
+    Refused,
+)
 from wizard.template import render
 
 DIRECTORY = "/var/lib/homek8s-wizard/networks"
@@ -83,8 +98,8 @@ def plan_network(ctx: Context, wanted: WantedNetwork) -> Plan:
 
 
 def undo_network(ctx: Context, wanted: WantedNetwork, inverses: tuple[Action, ...]) -> Plan:
-    """Refused while a guest uses the network, now or at its next start."""
-    if findings := tuple(_in_use(ctx.see(DOMAINS), wanted.name)):
+    """Refused while a guest uses the network, now or at its next start, and where somebody redefined it since."""
+    if findings := (*_in_use(ctx.see(DOMAINS), wanted.name), *_redefined(ctx, wanted)):
         return Refused(findings)
     part = Part(HYPERVISOR, f"take back libvirt network {wanted.name}", inverses, limit=60)
     return Do(f"{wanted.name} goes, or becomes again what it was", (part,))
@@ -97,19 +112,23 @@ def _actions(
     ctx: Context, wanted: WantedNetwork, there: Network | None, defined: bool, restart: bool
 ) -> Iterator[Action]:
     name = wanted.name
-    if not defined:
+    if restart:  # The way back runs last first: only after the old definition is back it is started again.
+        yield OnUndo(_start(name))
+    if defined:
+        yield from _as_written(ctx, wanted)
+    else:
         yield from _define(ctx, wanted, there)
     if restart:
-        yield Run(("virsh", "net-destroy", name), unless=_inactive(name), undo=_start(name))
+        yield Run(("virsh", "net-destroy", name), unless=_inactive(name))
     if restart or there is None or not there.active:
-        stop = None if restart else Run(("virsh", "net-destroy", name), unless=_inactive(name))
+        stop = Run(("virsh", "net-destroy", name), unless=_inactive(name))
         yield Run(_start(name).argv, unless=_active(name), undo=stop)
     if there is None or not there.autostart:
-        yield Run(("virsh", "net-autostart", name), undo=Run(("virsh", "net-autostart", "--disable", name)))
+        yield Run(("virsh", "net-autostart", name), undo=_disable(name))
 
 
 def _define(ctx: Context, wanted: WantedNetwork, there: Network | None) -> Iterator[Action]:
-    back = Run(("virsh", "net-undefine", wanted.name))
+    back = Run(("virsh", "net-undefine", wanted.name), unless=_gone(wanted.name))
     if there is not None and there.persistent:
         if there.xml != ctx.see(xml_file(wanted.before)):
             yield WriteFile(wanted.before, there.xml, ctx.see(xml_file(wanted.before)))
@@ -118,6 +137,18 @@ def _define(ctx: Context, wanted: WantedNetwork, there: Network | None) -> Itera
     if xml != was:
         yield WriteFile(wanted.path, xml, was)
     yield Run(("virsh", "net-define", "--validate", wanted.path), undo=back)
+
+
+def _as_written(ctx: Context, wanted: WantedNetwork) -> Iterator[Action]:
+    """What undo compares with and goes back to, written again where somebody touched it."""
+    ours = ctx.look(OURS)
+    for path in (wanted.before, wanted.path):
+        if isinstance(ours, Known) and (content := ours.value.as_written(path)) is not None:
+            yield WriteFile(path, content, ctx.see(xml_file(path)))
+
+
+def _disable(name: str) -> Run:
+    return Run(("virsh", "net-autostart", "--disable", name), unless=_gone(name))
 
 
 def _start(name: str) -> Run:
@@ -129,7 +160,11 @@ def _active(name: str) -> tuple[str, ...]:
 
 
 def _inactive(name: str) -> tuple[str, ...]:
-    return ("sh", "-c", f"! virsh net-list --name | grep -qxF {name}")
+    return ("sh", "-c", f'names=$(virsh net-list --name) && ! echo "$names" | grep -qxF {name}')
+
+
+def _gone(name: str) -> tuple[str, ...]:
+    return ("sh", "-c", f'names=$(virsh net-list --all --name) && ! echo "$names" | grep -qxF {name}')
 
 
 # ---------------------------------------------------------------- what stands in the way
@@ -161,6 +196,18 @@ def _in_use(domains: Domains, network: str) -> Iterator[Finding]:
             yield Finding("in-use", f"the guest {domain.name} {state} {network}", cure, domain.name)
 
 
+def _redefined(ctx: Context, wanted: WantedNetwork) -> Iterator[Finding]:
+    """An undo that was interrupted may have brought the old definition back already."""
+    there = ctx.see(NETWORKS).get(wanted.name)
+    ours, before = ctx.see(xml_file(wanted.path)), ctx.see(xml_file(wanted.before))
+    if there is None or not there.persistent or ours is None:
+        return
+    if traits(there.xml) not in [traits(xml) for xml in (ours, before) if xml is not None]:
+        why = f"{wanted.name} was defined otherwise since:\n{unified(wanted.name, ours, there.xml)}"
+        cure = "put it back (`homek8s-wizard apply` does), or keep your change and leave this step as it is"
+        yield Finding("drift", why, cure, wanted.name)
+
+
 # ---------------------------------------------------------------- what is said
 
 
@@ -173,7 +220,10 @@ def _why(wanted: WantedNetwork, there: Network | None, defined: bool) -> str:
         )
     if not there.active:
         return f"{wanted.name} is not active"
-    return f"{wanted.name} is not as wanted yet" if there.autostart else f"{wanted.name} does not start at boot"
+    if not there.autostart:
+        return f"{wanted.name} does not start at boot"
+    old = there.active and traits(there.live_xml) != traits(wanted.xml())
+    return f"{wanted.name} runs by an older definition" if old else f"the notes for undoing {wanted.name} were changed"
 
 
 def _pending(wanted: WantedNetwork, running: list[Domain]) -> str:
