@@ -30,7 +30,7 @@ def test_a_wrong_sudo_password_ends_with_status_4_and_touches_nothing(wizard_on:
     wrong.write_text("not it\n")
     done = wizard.run("apply", "--yes", "--sudo-password-file", str(wrong))
     assert done.returncode == 4, done.stderr
-    assert "sudo" in done.stderr
+    assert "sudo refused the password of owner" in done.stderr
     assert "Next:" in done.stderr
 
 

@@ -57,10 +57,12 @@ def test_from_fresh_to_done_through_a_reboot_and_back(wizard_on: Callable[..., W
     before = picture(wizard.machine)
     planned = wizard.run("plan", "--json")
     assert planned.returncode == 3, planned.stderr
+    assert wizard.run("check").returncode == 3
     wizard.ok("apply", "--yes")
     bridged(wizard)
     nothing_to_do(wizard)
     assert wizard.states() == ALL_DONE
+    assert wizard.run("check").returncode == 0
     wizard.machine.reboot(power=False)
     bridged(wizard)
     nothing_to_do(wizard)

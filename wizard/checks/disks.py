@@ -63,7 +63,8 @@ def _unusable(volumes: Mapping[str, Volume]) -> Iterator[str]:
 
 def fsync(ctx: Context) -> Answer:
     found = ctx.see(FSYNC)
-    seen = f"99 of 100 writes are safe within {found.p99:.1f} ms ({found.count} of 2300 bytes under {found.directory})"
+    tried = f"{found.count} writes of 2300 bytes under {found.directory}"
+    seen = f"99 of 100 writes are safe within {found.p99:.1f} ms ({tried})"
     if found.p99 > SLOW:
         return stop(seen, f"Use an SSD for {IMAGES}; {QUICK:.0f} ms or less is good.")
     if found.p99 >= QUICK:

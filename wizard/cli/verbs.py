@@ -135,7 +135,7 @@ def check(given: Given) -> int:
         else:
             for row in rows:
                 click.echo(show.check_text(*row))
-    return 3 if any(c.verdict is not Verdict.OK for _, _, c in rows) else 0
+    return 3 if any(c.verdict in (Verdict.STOP, Verdict.UNKNOWN) for _, _, c in rows) else 0
 
 
 # ---------------------------------------------------------------- doing

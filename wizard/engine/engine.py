@@ -159,6 +159,6 @@ class Engine:
 
 def _as_wanted(planned: Planned) -> Check:
     """A step as a check: as wanted, not yet, or not known."""
-    verdict = {State.DONE: Verdict.OK, State.UNKNOWN: Verdict.UNKNOWN}.get(planned.state, Verdict.WARN)
-    cure = f"homek8s-wizard apply {planned.step.id}" if verdict is Verdict.WARN else ""
+    verdict = {State.DONE: Verdict.OK, State.UNKNOWN: Verdict.UNKNOWN}.get(planned.state, Verdict.STOP)
+    cure = f"homek8s-wizard apply {planned.step.id}" if verdict is Verdict.STOP else ""
     return Check(planned.step.id, planned.step.title, verdict, planned.reason, cure=cure)

@@ -121,8 +121,11 @@ class _SudoPassword:
         known = self.secrets.get(SecretKind.SUDO, self.about)
         self._given = known or self.login.secret(SecretKind.SUDO, self.about, self.wrong + 1)
         if self._given is None:
+            user = self.login.destination.user
             raise HostUnavailable(
-                f"sudo wants the password of {self.login.destination.user}, and none was given",
+                f"sudo refused the password of {user}, and no other was given{quote}"
+                if self.wrong
+                else f"sudo wants the password of {user}, and none was given",
                 where=self.login.host,
                 cure="give it when asked, or with --sudo-password-file",
             )
