@@ -46,8 +46,9 @@ def _plan_lines(planned: Planned) -> Iterator[Content]:
         case Refused(findings=findings):
             yield content("This will not be done:", BAD)
             yield from _finding_lines(findings)
-        case Unknown(fact=fact, why=why):
-            yield content(f"Cannot be planned: {fact} is unknown: {one_line(why)}. F5 looks again.", MARK)
+        case Unknown(fact=fact, why=why, unreachable=unreachable):
+            what = one_line(why) if unreachable else f"{fact} is unknown: {one_line(why)}"
+            yield content(f"Cannot be planned: {what}. F5 looks again.", MARK)
 
 
 def _finding_lines(findings: Sequence[Finding]) -> Iterator[Content]:

@@ -11,6 +11,7 @@ from wizard.events import (
     Event,
     GuardArmed,
     GuardSettled,
+    HostAwaited,
     HostConnected,
     HostLost,
     Note,
@@ -58,6 +59,8 @@ def after(progress: Progress, event: Event) -> Progress:
             return replace(progress, reverts_in=0.0)
         case HostLost(host=host, reason=reason):
             return replace(progress, lost=f"{one_line(host)}: {one_line(reason)}")
+        case HostAwaited(host=host, left=left):
+            return replace(progress, lost=f"waiting until {one_line(host)} answers, at most {left:.0f} s more")
         case HostConnected() | PartOutput() | PartFinished():
             return replace(progress, lost="") if progress.lost else progress
         case _:
@@ -93,6 +96,8 @@ def _connection_words(event: Event) -> str:
             return f"-- connected to {host} at {address}"
         case HostLost(host=host, reason=reason, retry_in=seconds):
             return f"-- connection to {host} lost ({reason}); what runs there goes on; next try in {seconds:.0f} s"
+        case HostAwaited(host=host, reason=reason):
+            return f"-- {host} does not answer yet: {reason}"
         case GuardArmed(host=host, seconds=seconds):
             return f"-- guard: {host} goes back by itself in {seconds:.0f} s unless the change is confirmed"
         case GuardSettled(host=host, kept=kept, reason=reason):

@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 
 
 def command(cluster: Cluster, host: str, ssh_config: Path | None) -> list[str]:
-    """What opens a shell on `host`; the hypervisor for a host that is none of the guests."""
-    destination = cluster.hypervisor.ssh
-    for guest in cluster.guests if host != HYPERVISOR else ():
-        destination = guest.ssh if guest.name == host else destination
+    """What opens a shell on `host`; on the hypervisor for one that is no guest, or whose address is not in the file."""
+    destination = cluster.destination(host) or cluster.destination(HYPERVISOR)
     if destination == "localhost":
         return [os.environ.get("SHELL", "/bin/sh")]
     return ["ssh", *(["-F", str(ssh_config)] if ssh_config else []), "--", destination]

@@ -67,6 +67,35 @@ class WriteFile:
 
 
 @dataclass(frozen=True)
+class EditLine:
+    """One whole line of a foreign file, `was`, becomes `now`; everything else in it stays, unseen and uncopied.
+
+    For files that hold secrets beside the line (a WireGuard key), so no context is shown or kept. Mode and owner stay.
+    The way back turns the line round; at boot, before anything else runs, it is not taken: not for guarded parts.
+    """
+
+    path: str
+    was: str
+    now: str
+    kind: Literal["edit-line"] = "edit-line"
+
+    def __post_init__(self) -> None:
+        if any(sign in line for line in (self.was, self.now) for sign in "\n\t\0") or not (self.was and self.now):
+            raise ValueError(f"{self.path}: a line is replaced by a line, neither with tabs: {self.was!r}")
+
+    @property
+    def summary(self) -> str:
+        return f"change one line of {self.path}"
+
+    @property
+    def diff(self) -> str:
+        return f"--- {self.path}\n+++ {self.path}\n@@ one line @@\n-{self.was}\n+{self.now}\n"
+
+    def shell(self) -> str:
+        return shlex.join(("edit_line", self.path, self.was, self.now))
+
+
+@dataclass(frozen=True)
 class RemoveFile:
     """There is no file at `path`; `was` is its present content, kept on the host for the way back."""
 
@@ -214,6 +243,8 @@ class TakeBack:
     @property
     def summary(self) -> str:
         command = self.line.split(" || ", 1)[-1]
+        if command.startswith("edit_line "):
+            return f"put the line back in {shlex.split(command)[1]}"
         if command.startswith("await "):
             limit, words = shlex.split(command)[1:3]
             return f"wait until {words} (at most {limit} s)"
@@ -238,4 +269,16 @@ class Forget:
         return shlex.join(("forget", *self.attempts))
 
 
-Action = WriteFile | RemoveFile | Run | Install | OnUndo | Wait | RestoreFile | RemoveDirectory | TakeBack | Forget
+Action = (
+    WriteFile
+    | EditLine
+    | RemoveFile
+    | Run
+    | Install
+    | OnUndo
+    | Wait
+    | RestoreFile
+    | RemoveDirectory
+    | TakeBack
+    | Forget
+)

@@ -62,6 +62,10 @@ class HostUnavailable(WizardError):
     status = 4
 
 
+class HostKeyRefused(HostUnavailable):
+    """The host's key is unknown and was not accepted, or is another than the one known: trying again is no use."""
+
+
 class HostLostError(WizardError):
     """An established connection broke; what runs on the host goes on."""
 

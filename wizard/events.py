@@ -50,6 +50,15 @@ class HostLost:
 
 
 @dataclass(frozen=True)
+class HostAwaited:
+    """The host is expected to answer soon: it boots. `left` seconds from now this is given up."""
+
+    host: str
+    reason: str
+    left: float
+
+
+@dataclass(frozen=True)
 class Note:
     """Something worth a line in the log."""
 
@@ -138,6 +147,7 @@ class StepFinished:
 Event = (
     HostConnected
     | HostLost
+    | HostAwaited
     | Note
     | StepStarted
     | PartStarted

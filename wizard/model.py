@@ -137,6 +137,8 @@ class Unseen:
     """A fact that could not be observed, with the reason (timeout, no permission, unparsable, not measured yet)."""
 
     reason: str
+    unreachable: bool = False
+    """Because its host does not answer, not because of what it said."""
 
 
 Seen = Known[Any] | Unseen
@@ -145,9 +147,9 @@ Seen = Known[Any] | Unseen
 class FactUnknown(Exception):
     """Raised by `Context.see`; the engine answers the step's plan with `Unknown`."""
 
-    def __init__(self, fact: str, reason: str) -> None:
+    def __init__(self, fact: str, reason: str, unreachable: bool = False) -> None:
         super().__init__(f"{fact}: {reason}")
-        self.fact, self.reason = fact, reason
+        self.fact, self.reason, self.unreachable = fact, reason, unreachable
 
 
 @dataclass(frozen=True)
@@ -162,8 +164,8 @@ class Context:
         match self.seen.get((host, fact.id), Unseen("not observed")):
             case Known(value):
                 return value  # type: ignore[no-any-return]
-            case Unseen(reason):
-                raise FactUnknown(fact.id, reason)
+            case Unseen(reason, unreachable):
+                raise FactUnknown(fact.id, reason, unreachable)
 
     def look(self, fact: Fact[T] | LibvirtFact[T], host: str = HYPERVISOR) -> Known[T] | Unseen:
         """The fact as it was seen or not, for checks that report "unknown" themselves."""
@@ -240,6 +242,10 @@ class Part:
     guard: Guard | None = None
     limit: int = 900
     """Seconds after which the host ends the script."""
+    answers_within: int = 0
+    """Seconds for which its host is waited for where it does not answer yet, such as a guest that boots."""
+    introduces: str = ""
+    """The host whose SSH host keys this script prints, as found on its console (`remote.console`)."""
 
 
 @dataclass(frozen=True)
@@ -285,10 +291,11 @@ class Refused:
 
 @dataclass(frozen=True)
 class Unknown:
-    """A fact that the plan needs could not be observed."""
+    """A fact that the plan needs could not be observed; `unreachable` when it is the host that does not answer."""
 
     fact: str
     why: str
+    unreachable: bool = False
 
 
 Plan = Do | Nothing | Blocked | Refused | Unknown

@@ -80,6 +80,22 @@ put() { # PATH MODE SHA256-SEEN <content
   install_file "$1"
 }
 
+edit_line() { # PATH WAS NOW: one line of a file that is not ours; nothing else of it is copied or shown
+  plain "$1"
+  if ! grep -qxF -- "$2" "$1" && grep -qxF -- "$3" "$1"; then return; fi
+  say "change one line of $1"
+  [ "$(grep -cxF -- "$2" "$1")" = 1 ] || fail 75 "$1 does not have exactly one line that reads: $2"
+  on_undo "edit_line $(quoted "$1") $(quoted "$3") $(quoted "$2")"
+  part_file=$(mktemp "${1%/*}/.hk8s.XXXXXX")
+  cp -p -- "$1" "$part_file"
+  was=$2 now=$3 awk '$0 == ENVIRON["was"] { print ENVIRON["now"]; next } { print }' "$1" >"$part_file"
+  install_file "$1"
+}
+
+quoted() { # WORD: as a shell reads it back
+  printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"
+}
+
 drop() { # PATH SHA256-SEEN
   say "move aside $1"
   [ -e "$1" ] || return 0

@@ -160,7 +160,7 @@ def test_other_fields_of_the_form_count() -> None:
 def test_a_new_item_of_a_list() -> None:
     assert check_field("guests[3].name", "aki3", aki()) == []
     assert [each.key for each in check_field("guests[3].name", "aki0", aki())] == ["guests[3].name"]
-    (missing,) = check_field("guests[3].ssh", "", aki(), {"guests[3].name": "aki3"})
+    (missing,) = check_field("guests[3].role", "", aki(), {"guests[3].name": "aki3"})
     assert missing.message == "is missing"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wizard.actions import OnUndo, RemoveFile, RestoreFile, Run, Wait, WriteFile, digest
+from wizard.actions import EditLine, OnUndo, RemoveFile, RestoreFile, Run, TakeBack, Wait, WriteFile, digest
 from wizard.facts.ours import parse_ours
 from wizard.model import Guard, Output, Part
 from wizard.script import compile_part
@@ -55,6 +55,40 @@ def test_a_second_run_changes_and_notes_nothing(host: Host) -> None:
     before = host.manifest()
     assert host.run(part, "a2").returncode == 0
     assert host.manifest() == before
+
+
+RULE = "PostUp = iptables -t nat -A POSTROUTING -o 'br0' -j MASQUERADE; echo \\\\ $x"
+NARROW = "PostUp = iptables -t nat -A POSTROUTING -s 10.8.0.0/24 -o 'br0' -j MASQUERADE; echo \\\\ $x"
+
+
+def test_one_line_of_a_foreign_file(host: Host) -> None:
+    path = host.etc / "wg 0.conf"
+    path.write_text(f"[Interface]\nPrivateKey = hush\n{RULE}\n{RULE}x")
+    path.chmod(0o600)
+    part = Part(HYPERVISOR, "t", (EditLine(str(path), RULE, NARROW),))
+    for attempt in ("a1", "a2"):
+        done = host.run(part, attempt)
+        assert done.returncode == 0, done.stderr
+        assert path.read_text() == f"[Interface]\nPrivateKey = hush\n{NARROW}\n{RULE}x\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert "hush" not in done.stdout + done.stderr
+    assert not [file for file in host.memory.rglob("*") if file.is_file() and "hush" in file.read_text()]
+    [[*_, kind, inverse, _, _]] = host.manifest()
+    assert kind == "undo"
+    back = TakeBack(inverse)
+    assert back.summary == f"put the line back in {path}"
+    assert host.run(Part(HYPERVISOR, "back", (back,)), "a3").returncode == 0
+    assert path.read_text() == f"[Interface]\nPrivateKey = hush\n{RULE}\n{RULE}x\n"
+
+
+@pytest.mark.parametrize("content", ["other\n", f"{RULE}\n{RULE}\n", ""])
+def test_a_line_that_is_not_there_once_is_left_alone(host: Host, content: str) -> None:
+    path = host.etc / "wg0.conf"
+    path.write_text(content)
+    done = host.run(Part(HYPERVISOR, "t", (EditLine(str(path), RULE, NARROW),)))
+    assert done.returncode == 75
+    assert "exactly one line" in done.stderr
+    assert path.read_text() == content
 
 
 def test_a_file_that_changed_since_the_plan_is_left_alone(host: Host) -> None:

@@ -13,6 +13,7 @@ from wizard.events import (
     Event,
     GuardArmed,
     GuardSettled,
+    HostAwaited,
     HostConnected,
     HostLost,
     Note,
@@ -61,6 +62,8 @@ def event_text(event: Event) -> str:
             return f"Connected to {host} ({address})."
         case HostLost(host=host, reason=reason, retry_in=seconds):
             return f"{host}: {reason}; trying again in {seconds:.0f} s. What runs there goes on."
+        case HostAwaited(host=host, reason=reason, left=left):
+            return f"  waiting until {host} answers over SSH (at most {left:.0f} s more): {reason}"
         case Note(text=text):
             return text
         case StepStarted(step=step, target=target, title=title):

@@ -101,8 +101,8 @@ def _status_of(row: Planned) -> int:
             return 2
         case Blocked(by="you"):
             return 5
-        case Unknown():
-            return 1
+        case Unknown(unreachable=unreachable):
+            return 4 if unreachable else 1
         case _:
             return 0
 

@@ -54,6 +54,21 @@ class Cluster(Part):
         description="The virtual machines; one that is removed from the list is reported, never destroyed.",
     )
 
+    def destination(self, host: str) -> str:
+        """What is typed after `ssh` for a guest, or, for any other name, the hypervisor; "" where only libvirt knows.
+
+        A guest without `ssh` has the hypervisor's user, at the address that it is created with.
+        """
+        guest = next((guest for guest in self.guests if guest.name == host), None)
+        if guest is None:
+            return self.hypervisor.ssh
+        return guest.ssh or (self.at(str(guest.create.address.ip)) if guest.create else "")
+
+    def at(self, address: str) -> str:
+        """The hypervisor's user at another address."""
+        user, at, _ = self.hypervisor.ssh.removeprefix("ssh://").rpartition("@")
+        return f"{user}{at}{address}"
+
     @model_validator(mode="after")
     def _hold_together(self) -> Cluster:
         if found := contradictions(of_model(self)):

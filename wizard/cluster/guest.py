@@ -80,9 +80,10 @@ class Guest(Part):
 
     name: GuestName = Field(title="Guest", description="The name of the libvirt domain.", examples=["aki0"])
     role: Role = Field(title="Role", description="What the guest is in the Kubernetes cluster.")
-    ssh: SshDestination = Field(
+    ssh: SshDestination | None = Field(
+        None,
         title="SSH destination",
-        description="How you reach the guest: what you would type after `ssh`.",
+        description="How you reach the guest: what you would type after `ssh`; without it, the address libvirt knows.",
         examples=["owner@192.168.182.130"],
     )
     isolated_address: IsolatedAddress | None = Field(

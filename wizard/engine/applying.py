@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from wizard.diagnose import likely_cause
 from wizard.engine.confirming import Confirmer
+from wizard.engine.hosts import Hosts
 from wizard.engine.planned import Planned
 from wizard.engine.running import Attempt, Control, LetGo, Runner, attempt_of
 from wizard.errors import HostLostError, HostUnavailable, StepFailed, TookTooLong, WaitsForOwner
@@ -33,13 +34,14 @@ class Ended:
 class Applier:
     def __init__(
         self,
+        hosts: Hosts,
         journal: Journal,
         runner: Runner,
         confirmer: Confirmer,
         control: Control,
         tell: Observer,
     ) -> None:
-        self._journal, self._runner, self._confirmer = journal, runner, confirmer
+        self._hosts, self._journal, self._runner, self._confirmer = hosts, journal, runner, confirmer
         self._control, self._tell = control, tell
 
     def apply(
@@ -78,6 +80,8 @@ class Applier:
         parts = planned.plan.parts
         for number, (part, script) in enumerate(zip(parts, planned.scripts, strict=True), 1):
             attempt = Attempt.of(planned.step.id, planned.target, part, script, number, len(parts))
+            if part.answers_within:
+                self._hosts.await_answer(part.on, part.answers_within, self._control.let_go)
             before = self._confirmer.before(part.on, part.guard) if part.guard else ()
             self._journal.append("running", attempt.step, attempt.target, attempt.id, before=list(before))
             self._runner.start(attempt)
@@ -86,6 +90,8 @@ class Applier:
             ended = self._to_the_end(attempt, before)
             if ended.state is not State.DONE:
                 return ended
+            if part.introduces and (key := self._runner.host_key(attempt.id)):
+                self._hosts.introduce(part.introduces, key)
             if self._control.wanted and number < len(parts):
                 return Ended(State.INTERRUPTED, f"stopped by you after part {number} of {len(parts)}", status=5)
         return Ended(State.DONE, "")

@@ -59,18 +59,18 @@ class Doer:
         self._ask, self._tell, self._control = ask, tell, control
         runner = Runner(hosts, journal, tell, control, settings.take_over)
         confirmer = Confirmer(hosts, runner, ask, tell, control.let_go, settings.guard_seconds)
-        self._applier = Applier(journal, runner, confirmer, control, tell)
+        self._applier = Applier(hosts, journal, runner, confirmer, control, tell)
 
     def apply(self, targets: Targets, approved: Mapping[str, str], *, named: bool) -> Outcome:
         results = self._resume()
-        stood: dict[str, State] = {}
+        stood: dict[tuple[str, str], State] = {}
         for step, target in targets:
             if self._control.wanted:
                 break
             done, status = self._apply_one(step, target, approved, stood, named=named)
-            stood[step.id] = _worse(stood.get(step.id, State.DONE), done.state)
+            stood[step.id, target] = done.state
             results.append((done, status))
-            if status == 4 or done.state is State.RUNNING:
+            if (status == 4 and target == HYPERVISOR) or done.state is State.RUNNING:
                 break
         return self._ended(results)
 
@@ -104,9 +104,15 @@ class Doer:
     # ------------------------------------------------------------ one step
 
     def _apply_one(
-        self, step: Step, target: str, approved: Mapping[str, str], stood: Mapping[str, State], *, named: bool
+        self,
+        step: Step,
+        target: str,
+        approved: Mapping[str, str],
+        stood: Mapping[tuple[str, str], State],
+        *,
+        named: bool,
     ) -> tuple[StepFinished, int]:
-        if unmet := [need for need in step.needs if stood.get(need, State.DONE) is not State.DONE]:
+        if unmet := [need for need in step.needs if not _met(need, target, stood)]:
             return self._told(step, target, State.BLOCKED, f"waits for {', '.join(unmet)}", 0)
         standing = self._journal.standings().get((step.id, target))
         if standing and standing.state is State.SKIPPED and not named:
@@ -123,14 +129,14 @@ class Doer:
                 return self._told(step, target, State.BLOCKED, planned.reason, 2, planned)
             case Blocked():
                 return self._told(step, target, State.BLOCKED, planned.reason, 5, planned)
-            case Unknown():
-                return self._told(step, target, State.UNKNOWN, planned.reason, 1, planned)
+            case Unknown(unreachable=unreachable):
+                return self._told(step, target, State.UNKNOWN, planned.reason, 4 if unreachable else 1, planned)
 
     def _approved_and_done(self, planned: Planned, approved: Mapping[str, str]) -> tuple[StepFinished, int]:
         seen = approved.get(planned.name)
         if seen != planned.digest:
             changed = "" if seen is None else "what would be done is no longer what you approved"
-            if self._ask(Approve((planned,), planned.risk, changed)) is not True:
+            if self._ask(_question(planned, changed)) is not True:
                 return self._told(planned.step, planned.target, State.BLOCKED, "not approved, so nothing was done", 5)
         self._confirmable(planned)
         return self._applier.apply(planned, lambda: self.look(planned.step, planned.target))
@@ -143,7 +149,7 @@ class Doer:
                     self._journal.append("undone", step.id, target, reason=why)
                 return self._told(step, target, State.TODO, why, 0)
             case Do():
-                if self._ask(Approve((planned,), planned.risk)) is not True:
+                if self._ask(_question(planned)) is not True:
                     return self._told(step, target, State.BLOCKED, "not approved, so nothing was undone", 5)
                 self._confirmable(planned)
                 return self._applier.apply(planned, lambda: self._look_back(step, target), undoing=True)
@@ -191,9 +197,15 @@ class Doer:
         return finished, status
 
 
-def _worse(one: State, other: State) -> State:
-    """A step with several targets is done when all are."""
-    return other if one is State.DONE else one
+def _met(need: str, target: str, stood: Mapping[tuple[str, str], State]) -> bool:
+    """For the same target where the needed step has it, else for all that it has."""
+    states = {of: state for (step, of), state in stood.items() if step == need}
+    return all(state is State.DONE for state in ([states[target]] if target in states else states.values()))
+
+
+def _question(planned: Planned, changed: str = "") -> Approve:
+    destroys = planned.target if planned.risk is Risk.DESTROYS_DATA else ""
+    return Approve((planned,), planned.risk, changed, destroys)
 
 
 def is_loopback(address: str) -> bool:

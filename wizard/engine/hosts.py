@@ -9,16 +9,22 @@ from pathlib import Path
 
 from wizard.cluster import Cluster
 from wizard.engine.settings import Settings
-from wizard.errors import HostLostError, HostUnavailable
-from wizard.events import Ask, HostConnected, HostLost, Observer
-from wizard.model import HYPERVISOR, Secret
+from wizard.errors import HostKeyRefused, HostLostError, HostUnavailable
+from wizard.events import Ask, HostAwaited, HostConnected, HostLost, Observer
+from wizard.facts.guests import ADDRESSES
+from wizard.facts.libvirt import DOMAINS
+from wizard.model import HYPERVISOR, Known, Secret
 from wizard.remote.connection import Connection, connect
 from wizard.remote.destination import resolve
+from wizard.remote.known_hosts import PublicKey
 from wizard.remote.login import Login, Secrets
+from wizard.remote.observe import observe
 from wizard.remote.ssh_config import SshConfig
 
 PATIENCE = 600.0
 """Seconds for which a lost host is tried again: a reboot with a long firmware check fits in."""
+GUEST_TIMEOUT = 8.0
+"""Seconds for a guest to answer: it is near, and one that is off should not hold up the others."""
 
 
 class Hosts:
@@ -37,28 +43,49 @@ class Hosts:
     def use(self, cluster: Cluster) -> None:
         """cluster.yaml has changed: hosts that are now reached otherwise are connected anew."""
         before, self._cluster = self._cluster, cluster
-        if before.hypervisor.ssh != cluster.hypervisor.ssh:
+        if before.hypervisor.ssh != cluster.hypervisor.ssh or before.guests != cluster.guests:
             self.close()
             self._logins.clear()
 
     def destination(self, host: str) -> str:
-        """What would be typed after `ssh`."""
-        if host == HYPERVISOR:
-            return self._cluster.hypervisor.ssh
-        return next(guest.ssh for guest in self._cluster.guests if guest.name == host and guest.ssh)
+        """What would be typed after `ssh`; where the owner gave no address, the one that libvirt knows.
+
+        Raises `HostUnavailable` where nobody knows one.
+        """
+        return self._cluster.destination(host) or self._cluster.at(self._address_of(host))
+
+    def _address_of(self, guest: str) -> str:
+        seen = observe(self.connection(HYPERVISOR), (ADDRESSES, DOMAINS))
+        addresses, domains = seen[ADDRESSES.id], seen[DOMAINS.id]
+        domain = domains.value.get(guest) if isinstance(domains, Known) else None
+        found = addresses.value.of(domain) if domain and isinstance(addresses, Known) else ()
+        if not found:
+            raise HostUnavailable(
+                "its address is not known",
+                where=guest,
+                why="the guest is off, or it runs no guest agent and has not spoken to the hypervisor lately",
+                cure="write `ssh: USER@ADDRESS` for it in cluster.yaml, or install qemu-guest-agent in it",
+            )
+        return str(found[0])
 
     def _login(self, host: str) -> Login:
         with self._lock:
-            if host not in self._logins:
-                destination = resolve(self.destination(host), SshConfig(self._settings.ssh_config))
-                self._logins[host] = Login(destination, self._ask, self._accepted_keys, self._secrets, host=host)
-            return self._logins[host]
+            known = self._logins.get(host)
+        if known is None:
+            destination = resolve(self.destination(host), SshConfig(self._settings.ssh_config))
+            known = Login(destination, self._ask, self._accepted_keys, self._secrets, host=host)
+        with self._lock:
+            return self._logins.setdefault(host, known)
+
+    def introduce(self, host: str, key: PublicKey) -> None:
+        """The host's key, learned where the host was made: it is trusted from now on, in place of an older one."""
+        self._login(host).trust(key)
 
     def connection(self, host: str) -> Connection:
         """The connection in use, opened if there is none alive. Raises `HostUnavailable`."""
         connection = self._connections.get(host)
         if connection is None or not connection.alive:
-            connection = self.fresh(host)
+            connection = self.fresh(host, timeout=20 if host == HYPERVISOR else GUEST_TIMEOUT)
             self.adopt(host, connection)
             self._tell(HostConnected(host, connection.address))
         return connection
@@ -85,13 +112,15 @@ class Hosts:
     ) -> Connection:
         """After a loss: tries again, ever more slowly, at each of `addresses` in turn (None: the usual one).
 
-        Raises `HostLostError` when patience ends or `stop` is set.
+        Raises `HostLostError` when patience ends or `stop` is set, `HostKeyRefused` when another machine answers.
         """
         deadline, pause = time.monotonic() + patience, 0.5
         while not stop.is_set():
             for address in addresses:
                 try:
                     connection = self.fresh(host, address, timeout=10)
+                except HostKeyRefused:
+                    raise
                 except (HostUnavailable, HostLostError) as error:
                     reason = error.what
                 else:
@@ -109,6 +138,22 @@ class Hosts:
             why=reason,
             cure="start the wizard again when the host answers: it goes on where it was",
         )
+
+    def await_answer(self, host: str, patience: float, stop: threading.Event) -> None:
+        """Waits, at most `patience` seconds, for a host that may still be booting. Raises `HostUnavailable`."""
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                self.connection(host)
+                return
+            except HostKeyRefused:
+                raise
+            except (HostUnavailable, HostLostError) as error:
+                left = deadline - time.monotonic()
+                if left < 0 or stop.is_set():
+                    raise
+                self._tell(HostAwaited(host, error.what, left))
+                stop.wait(2)
 
     def close(self) -> None:
         for connection in self._connections.values():

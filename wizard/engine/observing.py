@@ -10,9 +10,10 @@ from typing import Any
 
 from wizard.cluster import Cluster
 from wizard.engine.hosts import Hosts, in_parallel
+from wizard.errors import HostLostError, HostUnavailable
 from wizard.facts.ours import OURS
 from wizard.journal import Entry, Journal
-from wizard.model import AnyFact, Context, Fact, FactError, Known, Output, Seen, Step, Unseen
+from wizard.model import HYPERVISOR, AnyFact, Context, Fact, FactError, Known, Output, Seen, Step, Unseen
 from wizard.remote.observe import observe as observe_host
 
 Targets = Iterable[tuple[Step, str]]
@@ -30,7 +31,10 @@ NOT_MEASURED = "not measured yet"
 
 
 def observe(cluster: Cluster, hosts: Hosts, journal: Journal, targets: Targets, costly: Costly) -> Context:
-    """What these steps look at, and what we left on each of their hosts."""
+    """What these steps look at, and what we left on each of their hosts.
+
+    A guest that does not answer is a value; without the hypervisor nothing is known: then raises `HostUnavailable`.
+    """
     seen: dict[tuple[str, str], Seen] = {}
     work: dict[str, Callable[[], None]] = {}
     for host, facts in _facts_by_host(cluster, targets).items():
@@ -47,7 +51,14 @@ def _looking(
 ) -> Callable[[], None]:
     def run() -> None:
         measured: dict[str, Output] = {}
-        answers = observe_host(hosts.connection(host), [_keeping(fact, measured) for fact in facts])
+        try:
+            answers = observe_host(hosts.connection(host), [_keeping(fact, measured) for fact in facts])
+        except (HostUnavailable, HostLostError) as error:
+            if host == HYPERVISOR:
+                raise
+            silent = Unseen(f"{host}: {error.what}", unreachable=True)
+            seen.update({(host, fact.id): silent for fact in facts})
+            return
         for fact_id, output in measured.items():
             if isinstance(answers[fact_id], Known) and not journal.held_by:
                 in64 = base64.b64encode(output.out).decode()

@@ -78,5 +78,5 @@ def first_state(plan: Plan) -> tuple[State, str]:
             return State.BLOCKED, f"waits for {by}: {why}"
         case Refused():
             return State.BLOCKED, plan.why
-        case Unknown(fact=fact, why=why):
-            return State.UNKNOWN, f"{fact}: {why}"
+        case Unknown(fact=fact, why=why, unreachable=unreachable):
+            return State.UNKNOWN, why if unreachable else f"{fact}: {why}"

@@ -12,6 +12,7 @@ from wizard.events import State
 from wizard.facts.ours import OURS, Ours
 from wizard.journal import Standing
 from wizard.model import (
+    HYPERVISOR,
     Context,
     Do,
     FactUnknown,
@@ -35,7 +36,7 @@ def plan_step(ctx: Context, step: Step, target: str, standings: Standings, guard
     try:
         plan = step.plan(ctx, target)
     except FactUnknown as unknown:
-        plan = Unknown(unknown.fact, unknown.reason)
+        plan = Unknown(unknown.fact, unknown.reason, unknown.unreachable)
     checks = step.checks(ctx, target)
     state, reason = _state(ctx, step, target, plan, standings.get((step.id, target)))
     since = standings[step.id, target].since if (step.id, target) in standings else ""
@@ -47,7 +48,7 @@ def plan_undo(ctx: Context, step: Step, target: str, guard_seconds: int) -> Plan
     try:
         plan = _undo(ctx, step, target)
     except FactUnknown as unknown:
-        plan = Unknown(unknown.fact, unknown.reason)
+        plan = Unknown(unknown.fact, unknown.reason, unknown.unreachable)
     return Planned(step, target, plan, *first_state(plan), scripts_of(step, target, plan, guard_seconds))
 
 
@@ -119,8 +120,7 @@ def ours_on(ctx: Context) -> tuple[Ours, ...]:
 
 
 def _undo(ctx: Context, step: Step, target: str) -> Plan:
-    notes = {host: ctx.see(OURS, host) for host in step.facts(ctx.cluster, target)}
-    done = {host: ours for host, ours in notes.items() if ours.of(name(step, target))}
+    done = _notes_of(ctx, step, target)
     if not done:
         return Nothing("nothing that the wizard did is left of it")
     drifts = [drift for ours in done.values() for drift in ours.drifts(name(step, target))]
@@ -145,6 +145,16 @@ def _undo(ctx: Context, step: Step, target: str) -> Plan:
         )
         plan = Do("takes back what was noted on the host", tuple(parts))
     return _closing(plan, {host: ours.attempts(name(step, target)) for host, ours in done.items()})
+
+
+def _notes_of(ctx: Context, step: Step, target: str) -> dict[str, Ours]:
+    """What is noted of it, by host. A guest that does not answer matters only where the hypervisor has no notes."""
+    done: dict[str, Ours] = {}
+    for host in sorted({HYPERVISOR, target} & step.facts(ctx.cluster, target).keys(), key=lambda each: each == target):
+        if not (done and isinstance(ctx.look(OURS, host), Unseen)):
+            ours = ctx.see(OURS, host)
+            done |= {host: ours} if ours.of(name(step, target)) else {}
+    return done
 
 
 def _closing(plan: Plan, attempts: Mapping[str, tuple[str, ...]]) -> Plan:

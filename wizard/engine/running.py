@@ -17,12 +17,15 @@ from wizard.journal import Entry, Journal
 from wizard.model import Guard, Part
 from wizard.remote import job
 from wizard.remote.connection import Connection
+from wizard.remote.console import host_key
 from wizard.remote.job import JobState, Lease
+from wizard.remote.known_hosts import PublicKey
 from wizard.remote.sanitise import Sanitiser
 
 T = TypeVar("T")
 
 TAIL_LINES = 15
+MOST_OF_A_CONSOLE = 1024 * 1024
 
 
 class LetGo(Exception):
@@ -170,6 +173,13 @@ class Runner:
     def _log(self, attempt_id: str) -> contextlib.AbstractContextManager[LogFile]:
         self._logs.mkdir(mode=0o700, exist_ok=True)
         return contextlib.closing(LogFile(self._logs / f"{attempt_id}.log"))
+
+    def host_key(self, attempt_id: str) -> PublicKey | None:
+        """The host key that an attempt found on a console and printed."""
+        path = self._logs / f"{attempt_id}.log"
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - MOST_OF_A_CONSOLE))
+            return host_key(file.read().decode("utf-8", "replace"))
 
     def tail(self, attempt_id: str, lines: int = TAIL_LINES) -> str:
         """The last lines of an attempt's log, as they may be shown."""

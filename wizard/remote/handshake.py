@@ -7,7 +7,7 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from wizard.errors import HostUnavailable
+from wizard.errors import HostKeyRefused, HostUnavailable
 from wizard.events import HostKey
 from wizard.remote.authenticate import Attempts, HungUp, OutOfTries, authenticate
 from wizard.remote.dial import tcp
@@ -178,10 +178,10 @@ def _console_check(key: PublicKey) -> str:
     return f"on its console, `ssh-keygen -lf /etc/ssh/ssh_host_{name}_key.pub` prints the true fingerprint"
 
 
-def _changed(login: Login, key: PublicKey, changed: Changed) -> HostUnavailable:
+def _changed(login: Login, key: PublicKey, changed: Changed) -> HostKeyRefused:
     destination, known = login.destination, changed.known
     name = host_name(destination.key_name, destination.port)
-    return HostUnavailable(
+    return HostKeyRefused(
         f"the host's {key.kind} key has changed: {known.file} line {known.line} has {known.fingerprint}, "
         f"the host shows {key.fingerprint}",
         where=login.host,
@@ -191,9 +191,9 @@ def _changed(login: Login, key: PublicKey, changed: Changed) -> HostUnavailable:
     )
 
 
-def _revoked(login: Login, key: PublicKey, revoked: Revoked) -> HostUnavailable:
+def _revoked(login: Login, key: PublicKey, revoked: Revoked) -> HostKeyRefused:
     known = revoked.known
-    return HostUnavailable(
+    return HostKeyRefused(
         f"the host shows the key {key.fingerprint}, which {known.file} line {known.line} marks as revoked",
         where=login.host,
         why="this key has become known to others, so anybody could pose as this host",
@@ -201,8 +201,8 @@ def _revoked(login: Login, key: PublicKey, revoked: Revoked) -> HostUnavailable:
     )
 
 
-def _not_trusted(login: Login, key: PublicKey) -> HostUnavailable:
-    return HostUnavailable(
+def _not_trusted(login: Login, key: PublicKey) -> HostKeyRefused:
+    return HostKeyRefused(
         f"the host is not known, and its {key.kind} key {key.fingerprint} was not accepted",
         where=login.host,
         cure=f"{_console_check(key)}; when they agree, accept the key here or connect once with "
