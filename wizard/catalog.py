@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from wizard.errors import InputError, InputFinding
 from wizard.model import Stage, Step
-from wizard.stages import bridge, isolated, preflight
+from wizard.stages import bridge, guests, isolated, preflight
 
-STAGES: tuple[Stage, ...] = (preflight.STAGE, bridge.STAGE, isolated.STAGE)
+STAGES: tuple[Stage, ...] = (preflight.STAGE, bridge.STAGE, isolated.STAGE, guests.STAGE)
 
 
 def steps(stages: Sequence[Stage] = STAGES) -> tuple[Step, ...]:
@@ -27,7 +27,7 @@ def chosen(names: Sequence[str], *, with_needs: bool) -> tuple[tuple[Step, str],
     """
     wanted: dict[str, set[str]] = {}
     unknown: list[InputFinding] = []
-    for name in names or [stage.id for stage in STAGES]:
+    for name in names or [step.id for step in steps()]:
         plain, _, target = name.partition("@")
         found = [step for stage in STAGES for step in stage.steps if plain in (stage.id, step.id)]
         for step in found:

@@ -1,0 +1,42 @@
+"""Which guests a step is about, and the MACs of their NICs: the owner's, or ones derived from the names."""
+
+from __future__ import annotations
+
+import hashlib
+
+from wizard.cluster import Cluster, Guest
+
+
+def guest(cluster: Cluster, name: str) -> Guest:
+    return next(guest for guest in cluster.guests if guest.name == name)
+
+
+def created(cluster: Cluster) -> tuple[str, ...]:
+    """The guests that are made here."""
+    return tuple(guest.name for guest in cluster.guests if guest.create)
+
+
+def every(cluster: Cluster) -> tuple[str, ...]:
+    return tuple(guest.name for guest in cluster.guests)
+
+
+def isolated(cluster: Cluster) -> tuple[str, ...]:
+    """The guests with a NIC on the isolated network, workers first: a control plane is restarted last (DOMAIN S12)."""
+    on_it = [guest for guest in cluster.guests if cluster.isolated and guest.isolated_address]
+    return tuple(guest.name for guest in sorted(on_it, key=lambda guest: guest.role == "control-plane"))
+
+
+def lan_mac(cluster: Cluster, guest: Guest) -> str:
+    """Of a guest that is made here."""
+    return (guest.create.mac if guest.create else None) or _derived(cluster, guest, "lan")
+
+
+def isolated_mac(cluster: Cluster, guest: Guest) -> str:
+    """As planned; a NIC that is there already keeps its own."""
+    return (guest.create.isolated_mac if guest.create else None) or _derived(cluster, guest, "isolated")
+
+
+def _derived(cluster: Cluster, guest: Guest, network: str) -> str:
+    """Stable, so that planning twice means the same NIC; 52:54:00 is QEMU's range (DOMAIN 2.1)."""
+    three = hashlib.sha256(f"{cluster.name}/{guest.name}/{network}".encode()).digest()[:3]
+    return "52:54:00:" + ":".join(f"{byte:02x}" for byte in three)

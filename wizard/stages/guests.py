@@ -1,0 +1,12 @@
+"""Stage `guests`: the virtual machines, made or found, on both networks (DOMAIN S3, S12)."""
+
+from __future__ import annotations
+
+from wizard.model import Stage
+
+STAGE = Stage(
+    id="guests",
+    title="Guests",
+    why="The machines of the cluster: each with a NIC on the LAN, one on the isolated network, and an address on both.",
+    steps=(),
+)
