@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from wizard.rehearsal import SUITES, BadRequest, Rehearsal, RehearsalError, RehearsalStatus, existing
+from wizard.rehearsal.guests import MOST
 
 NAME = click.option("--name", default="default", show_default=True, help="Which rehearsal; each has its own LAN.")
 COMMAND = {"ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -37,10 +38,11 @@ def rehearse() -> None:
 @NAME
 @click.option("--suite", type=click.Choice(SUITES), help="Debian release of a new one.  [default: bookworm]")
 @click.option("--bare", is_flag=True, default=None, help="Without libvirt and QEMU, but able to install them.")
-def up(name: str, suite: str | None, bare: bool | None) -> None:
+@click.option("--guests", type=click.IntRange(0, MOST), help="Guests that cluster.yaml asks for.  [default: 0]")
+def up(name: str, suite: str | None, bare: bool | None, guests: int | None) -> None:
     """Bring up a hypervisor and its LAN; complete or start it again when it exists."""
     rehearsal = Rehearsal(name)
-    rehearsal.up(suite, bare, say=lambda line: click.echo(line, err=True))
+    rehearsal.up(suite, bare, say=lambda line: click.echo(line, err=True), guests=guests)
     status = rehearsal.status()
     assert status
     click.echo(_described(status))

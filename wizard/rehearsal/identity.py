@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from collections.abc import Sequence
 
 from wizard.rehearsal import network
 from wizard.rehearsal.commands import run
+from wizard.rehearsal.guests import Guest
 from wizard.rehearsal.runtime import Runtime, write
 
 HOST_KEY_TYPES = ("ed25519", "ecdsa")
 
 SSH_CONFIG = """\
-Host {hostname} {hostname}.{domain} {address}
+Host {names}
     HostName {address}
     User {user}
     IdentityFile {key}
@@ -23,8 +25,8 @@ Host {hostname} {hostname}.{domain} {address}
 """
 
 
-def ensure(runtime: Runtime) -> None:
-    """Make what is missing: key, password, machine-id, host keys, known_hosts, ssh_config."""
+def ensure(runtime: Runtime, guests: Sequence[Guest] = ()) -> None:
+    """Make what is missing: key, password, machine-id, host keys, known_hosts, ssh_config (that of guests too)."""
     if not runtime.key.exists():
         _key(runtime, "ed25519", runtime.key.name, f"{network.USER}@laptop")
     if not runtime.password_file.exists():
@@ -37,7 +39,7 @@ def ensure(runtime: Runtime) -> None:
         if not (runtime.host_keys / name).exists():
             _key(runtime, kind, f"{runtime.host_keys.name}/{name}", f"root@{network.HOSTNAME}")
     write(runtime.known_hosts, _known_hosts(runtime))
-    write(runtime.ssh_config, _ssh_config(runtime))
+    write(runtime.ssh_config, _ssh_config(runtime, guests))
 
 
 def password_hash(runtime: Runtime) -> str:
@@ -63,12 +65,12 @@ def _known_hosts(runtime: Runtime) -> str:
     return "".join(f"{names} {kind} {key}\n" for kind, key in keys)
 
 
-def _ssh_config(runtime: Runtime) -> str:
-    return SSH_CONFIG.format(
-        hostname=network.HOSTNAME,
-        domain=network.DOMAIN,
-        address=network.HYPERVISOR,
-        user=network.USER,
-        key=runtime.key,
-        known_hosts=runtime.known_hosts,
+def _ssh_config(runtime: Runtime, guests: Sequence[Guest]) -> str:
+    hypervisor = f"{network.HOSTNAME} {network.HOSTNAME}.{network.DOMAIN} {network.HYPERVISOR}"
+    hosts = [(hypervisor, network.HYPERVISOR), *((f"{each.name} {each.address}", each.address) for each in guests)]
+    return "\n".join(
+        SSH_CONFIG.format(
+            names=names, address=address, user=network.USER, key=runtime.key, known_hosts=runtime.known_hosts
+        )
+        for names, address in hosts
     )

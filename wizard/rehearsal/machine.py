@@ -82,7 +82,16 @@ def reboot(runtime: Runtime, power: bool) -> None:
 
 def wait_ssh(runtime: Runtime, limit: float) -> None:
     """Wait until the machine's sshd greets a connection from the LAN."""
-    until(lambda: _greets(runtime.netns), limit, f"SSH on {network.HYPERVISOR} did not answer")
+    until(lambda: greets(runtime.netns, network.HYPERVISOR), limit, f"SSH on {network.HYPERVISOR} did not answer")
+
+
+def greets(netns: Path, address: str) -> bool | None:
+    """True when an sshd on the LAN says hello within a second or so, None when not: made for `until`."""
+    try:
+        with namespace.entered(netns), socket.create_connection((address, 22), timeout=1) as connection:
+            return True if connection.recv(256).startswith(b"SSH-") else None
+    except OSError:
+        return None
 
 
 def _supervise(runtime: Runtime) -> None:
@@ -115,11 +124,3 @@ def _leader(runtime: Runtime) -> Process:
     if state is None or state.leader is None or not state.leader.alive:
         raise RehearsalError(f"The hypervisor of rehearsal {runtime.name} is not running.")
     return state.leader
-
-
-def _greets(netns: Path) -> bool | None:
-    try:
-        with namespace.entered(netns), socket.create_connection((network.HYPERVISOR, 22), timeout=1) as connection:
-            return True if connection.recv(256).startswith(b"SSH-") else None
-    except OSError:
-        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 BRIDGE = "lan0"
+LAN = "192.168.182"
 PREFIX = 24
 ROUTER = "192.168.182.1"
 ROUTER_MAC = "52:54:00:b6:00:01"

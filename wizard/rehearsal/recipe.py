@@ -130,6 +130,10 @@ class Recipe:
         return "bare" if self.bare else "full"
 
     @property
+    def title(self) -> str:
+        return f"a Debian {self.suite} hypervisor ({self.flavour})"
+
+    @property
     def digest(self) -> str:
         """Changes with anything that changes the tree, except what Debian publishes."""
         return hashlib.sha256("\0".join(self.command("TREE")).encode()).hexdigest()[:12]

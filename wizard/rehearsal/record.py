@@ -22,12 +22,21 @@ class Boot(StrEnum):
 
 @dataclass(frozen=True)
 class Spec:
-    """Which machine was asked for, written before anything else is made."""
+    """Which machine was asked for, written before anything else is made.
+
+    `image` is what guests are made from; `guests` is how many of them cluster.yaml names.
+    """
 
     name: str
     suite: str
     bare: bool
     tree: str
+    image: str = ""
+    guests: int = 0
+
+    def __str__(self) -> str:
+        guests = f"{self.guests} guest{'s' if self.guests > 1 else ''}" if self.guests else ""
+        return ", ".join(filter(None, [self.suite, "bare" if self.bare else "", guests]))
 
     def save(self, path: Path) -> None:
         write(path, json.dumps(asdict(self)))

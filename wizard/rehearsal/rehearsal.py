@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wizard.rehearsal import cluster_file, identity, lan, machine, namespace, network, requirements, tree
+from wizard.rehearsal import (
+    cluster_file,
+    domains,
+    identity,
+    image,
+    lan,
+    machine,
+    namespace,
+    network,
+    requirements,
+    tree,
+)
 from wizard.rehearsal.commands import environment, failure
 from wizard.rehearsal.error import BadRequest, RehearsalError
+from wizard.rehearsal.guests import Guest, first
+from wizard.rehearsal.once import Say
 from wizard.rehearsal.recipe import SUITES, Recipe
 from wizard.rehearsal.record import Boot, Spec
 from wizard.rehearsal.runtime import Runtime, write
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -58,16 +69,18 @@ class Rehearsal:
         self.name = name
         self._runtime = Runtime.named(name)
 
-    def up(self, suite: str | None = None, bare: bool | None = None, say: Say = _silent) -> None:
-        """Bring it up, or complete what is missing; None means as it is (a new one: bookworm, not bare)."""
-        recipe = self._recipe(suite, bare)
-        if self._running():
-            say(f"Rehearsal {self.name} is already running ({recipe.suite}, {recipe.flavour}).")
+    def up(
+        self, suite: str | None = None, bare: bool | None = None, say: Say = _silent, *, guests: int | None = None
+    ) -> None:
+        """Bring it up, or complete what is missing; None means as it is (a new one: bookworm, not bare, no guests)."""
+        known = Spec.load(self._runtime.spec)
+        if known:
+            self._must_be(known, suite=suite, bare=bare, guests=guests)
+        if known and self._running():
+            say(f"Rehearsal {self.name} is already running ({known}).")
             return
         requirements.demand()
-        spec = Spec.load(self._runtime.spec) or Spec(
-            self.name, recipe.suite, recipe.bare, str(tree.ensure(recipe, say))
-        )
+        spec = known or self._new(Recipe(suite or SUITES[0], bool(bare)), first(guests or 0), say)
         self._runtime.directory.mkdir(parents=True, exist_ok=True)
         with self._locked():
             self._make(spec, say)
@@ -98,7 +111,6 @@ class Rehearsal:
         if spec is None:
             return None
         files = self._runtime
-        host = Host(network.HOSTNAME, network.HYPERVISOR, network.USER, machine.boot_state(files))
         return RehearsalStatus(
             name=self.name,
             suite=spec.suite,
@@ -110,7 +122,7 @@ class Rehearsal:
             key=files.key,
             password_file=files.password_file,
             log=files.log("supervisor"),
-            hosts=(host,),
+            hosts=_hosts(files, first(spec.guests)),
         )
 
     def on_lan(self, argv: Sequence[str]) -> list[str]:
@@ -163,33 +175,31 @@ class Rehearsal:
         self._spec()
         machine.wait_ssh(self._runtime, timeout)
 
+    def _new(self, recipe: Recipe, guests: Sequence[Guest], say: Say) -> Spec:
+        built, disk = tree.ensure(recipe, say), image.ensure(say)
+        return Spec(self.name, recipe.suite, recipe.bare, str(built), str(disk), len(guests))
+
     def _make(self, spec: Spec, say: Say) -> None:
         """Every part completes what is there, so a second try after an interruption goes on where the first ended."""
         files = self._runtime
-        if not Path(spec.tree).is_dir():
-            raise RehearsalError(f"The root tree {spec.tree} is gone: take {self.name} down and bring it up again.")
+        for needed in filter(None, (spec.tree, spec.image)):
+            if not Path(needed).exists():
+                raise RehearsalError(f"{needed} is gone: take {self.name} down and bring it up again.")
         spec.save(files.spec)
-        identity.ensure(files)
+        identity.ensure(files, first(spec.guests))
         if not files.cluster_file.exists():
-            write(files.cluster_file, cluster_file.text(self.name))
+            write(files.cluster_file, cluster_file.text(self.name, first(spec.guests)))
         lan.ensure(files)
         say("Booting the hypervisor.")
         machine.ensure(files, spec)
         if not any(files.cut(nic).exists() for nic in network.NICS):
             machine.wait_ssh(files, 90)
-        say(f"Rehearsal {self.name} is running ({spec.suite}).")
+        say(f"Rehearsal {self.name} is running ({spec}).")
 
-    def _recipe(self, suite: str | None, bare: bool | None) -> Recipe:
-        """What to build; what runs already under this name cannot become something else."""
-        known = Spec.load(self._runtime.spec)
-        if known is None:
-            return Recipe(suite or SUITES[0], bool(bare))
-        if suite not in (None, known.suite) or bare not in (None, known.bare):
-            raise BadRequest(
-                f"Rehearsal {self.name} is {known.suite}{', bare' if known.bare else ''}. Take it down first, "
-                "or choose another name."
-            )
-        return Recipe(known.suite, known.bare)
+    def _must_be(self, known: Spec, **wanted: object) -> None:
+        """What exists already under this name cannot become something else."""
+        if any(value not in (None, getattr(known, field)) for field, value in wanted.items()):
+            raise BadRequest(f"Rehearsal {self.name} is {known}. Take it down first, or choose another name.")
 
     def _running(self) -> bool:
         return machine.boot_state(self._runtime) is Boot.UP and lan.complete(self._runtime)
@@ -208,6 +218,12 @@ class Rehearsal:
             if not exists:
                 raise RehearsalError(f"Rehearsal {self.name} was taken down meanwhile.")
             yield
+
+
+def _hosts(files: Runtime, guests: Sequence[Guest]) -> tuple[Host, ...]:
+    hypervisor = Host(network.HOSTNAME, network.HYPERVISOR, network.USER, machine.boot_state(files))
+    states = zip(guests, domains.boot_states(files, guests), strict=True)
+    return (hypervisor, *(Host(guest.name, guest.address, network.USER, boot) for guest, boot in states))
 
 
 def _known(nics: Sequence[str]) -> Sequence[str]:

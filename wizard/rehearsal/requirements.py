@@ -25,6 +25,11 @@ TOOLS = {
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
     "perl": "perl-base",
+    "mke2fs": "e2fsprogs",
+    "sfdisk": "fdisk",
+    "mformat": "mtools",
+    "mcopy": "mtools",
+    "qemu-img": "qemu-utils",
 }
 
 

@@ -14,7 +14,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from wizard.rehearsal import cgroup, lan, network
+from wizard.rehearsal import cgroup, image, lan, network
 from wizard.rehearsal.commands import environment, run
 from wizard.rehearsal.error import RehearsalError
 from wizard.rehearsal.processes import Process
@@ -33,10 +33,10 @@ def main(directory: Path) -> None:
     assert spec
     cgroup.join(runtime)
     _mount(runtime, spec)
-    supervise(runtime)
+    supervise(runtime, spec)
 
 
-def supervise(runtime: Runtime) -> None:
+def supervise(runtime: Runtime, spec: Spec) -> None:
     """Boot again and again; give up when several boots in a row do not get through."""
     last = State.load(runtime.state)
     boots = last.boots if last else 0
@@ -46,7 +46,7 @@ def supervise(runtime: Runtime) -> None:
         while fruitless < FRUITLESS_BOOTS:
             boots += 1
             State(Boot.BOOTING, boots, None).save(runtime.state)
-            status = _boot(runtime, notify, boots)
+            status = _boot(runtime, spec, notify, boots)
             state = State.load(runtime.state)
             if status == 0:
                 State(Boot.OFF, boots, None).save(runtime.state)
@@ -66,11 +66,11 @@ def _mount(runtime: Runtime, spec: Spec) -> None:
     run(["mount", "-t", "overlay", "overlay", "-o", layers, str(runtime.root)])
 
 
-def _boot(runtime: Runtime, notify: socket.socket, boots: int) -> int:
+def _boot(runtime: Runtime, spec: Spec, notify: socket.socket, boots: int) -> int:
     """One life of the machine, up to its end; gives systemd-nspawn's status (0 poweroff, 133 reboot)."""
     _unplug_leftovers()
     with subprocess.Popen(
-        _nspawn(runtime), stdin=subprocess.DEVNULL, env=environment({"NOTIFY_SOCKET": NOTIFY})
+        _nspawn(runtime, spec), stdin=subprocess.DEVNULL, env=environment({"NOTIFY_SOCKET": NOTIFY})
     ) as nspawn:
         ended = os.pidfd_open(nspawn.pid)
         try:
@@ -84,7 +84,7 @@ def _boot(runtime: Runtime, notify: socket.socket, boots: int) -> int:
             os.close(ended)
 
 
-def _nspawn(runtime: Runtime) -> list[str]:
+def _nspawn(runtime: Runtime, spec: Spec) -> list[str]:
     """setpriv ties systemd-nspawn's life to ours, and systemd-nspawn ties the machine's to its own."""
     cables = [f"--network-veth-extra={network.lan_end(nic)}:{nic}" for nic in network.NICS]
     return [
@@ -93,6 +93,7 @@ def _nspawn(runtime: Runtime) -> list[str]:
         *(f"--directory={runtime.root}", f"--machine=rehearsal-{runtime.name}", f"--hostname={network.HOSTNAME}"),
         *("--private-network", *cables),
         *("--capability=all", "--bind=/dev/net/tun", "--console=pipe", "--notify-ready=yes"),
+        *([f"--bind-ro={spec.image}:{image.INSIDE}"] if spec.image else []),
         *("--resolv-conf=off", "--timezone=off", "--link-journal=no"),
     ]
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
+from wizard.rehearsal import once
 from wizard.rehearsal.commands import environment, failure
 from wizard.rehearsal.error import RehearsalError
-from wizard.rehearsal.recipe import Recipe
+from wizard.rehearsal.once import Say
 from wizard.rehearsal.runtime import cache
-
-Say = Callable[[str], None]
-
 
 TIED_TO_US = (
     *("setpriv", "--pdeathsig", "TERM", "--"),
@@ -26,31 +21,27 @@ TIED_TO_US = (
 )
 
 
+class Recipe(Protocol):
+    """What a root tree is made of: `name` changes with anything that changes the tree."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def title(self) -> str:
+        """What is built, as in "Building TITLE"."""
+
+    def command(self, directory: str) -> list[str]:
+        """The mmdebstrap command that makes the tree in `directory`."""
+
+
 def ensure(recipe: Recipe, say: Say) -> Path:
     """The tree for a recipe, building it first (under a minute on a usual machine) when the cache has none."""
-    tree = cache() / "trees" / recipe.name
-    if tree.is_dir():
-        return tree
-    tree.parent.mkdir(parents=True, exist_ok=True)
-    with _builder(tree, say) as lock:
-        if not tree.is_dir():
-            _build(recipe, tree, lock, say)
-    return tree
 
+    def make(tree: Path, lock: int) -> None:
+        _build(recipe, tree, lock, say)
 
-@contextmanager
-def _builder(tree: Path, say: Say) -> Iterator[int]:
-    """One builder at a time per tree. The lock's handle goes to mmdebstrap too, so that it holds while that runs."""
-    lock = os.open(tree.with_name(f".{tree.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("The same root tree is being built already: waiting for it.")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield lock
-    finally:
-        os.close(lock)
+    return once.ensure(cache() / "trees" / recipe.name, "root tree", make, say)
 
 
 def _build(recipe: Recipe, tree: Path, lock: int, say: Say) -> None:
@@ -58,7 +49,7 @@ def _build(recipe: Recipe, tree: Path, lock: int, say: Say) -> None:
     if building.exists():
         say("Removing what an interrupted build left.")
         shutil.rmtree(building)
-    say(f"Building a Debian {recipe.suite} hypervisor ({recipe.flavour}); this happens once.")
+    say(f"Building {recipe.title}; this happens once.")
     try:
         _mmdebstrap(recipe.command(str(building)), lock, say)
         building.chmod(0o755)

@@ -1,0 +1,40 @@
+"""The guests that a rehearsal's cluster.yaml names, and where they are on the LAN."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wizard.rehearsal import network
+from wizard.rehearsal.error import BadRequest
+
+MOST = 3
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A virtual machine by number: aki0 is the control plane, the others are workers."""
+
+    number: int
+
+    @property
+    def name(self) -> str:
+        return f"aki{self.number}"
+
+    @property
+    def role(self) -> str:
+        return "worker" if self.number else "control-plane"
+
+    @property
+    def address(self) -> str:
+        return f"{network.LAN}.{130 + self.number}"
+
+    @property
+    def isolated_address(self) -> str:
+        return f"192.168.190.{100 + self.number}"
+
+
+def first(count: int) -> tuple[Guest, ...]:
+    """So many guests, aki0 first; raise BadRequest for a number that there are no addresses for."""
+    if not 0 <= count <= MOST:
+        raise BadRequest(f"A rehearsal has 0 to {MOST} guests, not {count}.")
+    return tuple(Guest(number) for number in range(count))
