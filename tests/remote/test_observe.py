@@ -16,7 +16,7 @@ from tests.remote.conftest import Server, login_to, until
 from wizard.errors import HostLostError
 from wizard.model import Fact, FactError, Known, LibvirtFact, Output, Unseen
 from wizard.remote.connection import Connection, connect
-from wizard.remote.observe import ERR_CAP, OUT_CAP, facts_script, observe, observe_all, parse_frames
+from wizard.remote.observe import ERR_CAP, OUT_CAP, facts_script, observe, parse_frames
 
 NONCE = "0123456789abcdef"
 
@@ -181,17 +181,6 @@ def test_many_facts_in_one_round_trip(connection: Connection) -> None:
         connection, [fact(str(number), f"echo {number}", lambda output: int(output.text)) for number in range(60)]
     )
     assert seen == {str(number): Known(number) for number in range(60)}
-
-
-def test_hosts_in_parallel(own_sshd: Callable[..., Server], connection: Connection, tmp_path: Path) -> None:
-    gone = connect(login_to(own_sshd(), tmp_path))
-    gone.close()
-    slow = [fact("slow", "sleep 0.5; echo x", lambda output: output.text)]
-    start = time.monotonic()
-    seen = observe_all({"one": (connection, slow), "two": (connection, slow), "gone": (gone, slow)})
-    assert time.monotonic() - start < 1.5
-    assert seen["one"] == seen["two"] == {"slow": Known("x\n")}
-    assert isinstance(seen["gone"], HostLostError)
 
 
 # ---------------------------------------------------------------- libvirt

@@ -137,7 +137,8 @@ class Doer:
         if seen != planned.digest:
             changed = "" if seen is None else "what would be done is no longer what you approved"
             if self._ask(_question(planned, changed)) is not True:
-                return self._told(planned.step, planned.target, State.BLOCKED, "not approved, so nothing was done", 5)
+                why = f"nothing was done: {_not_approved(planned)}"
+                return self._told(planned.step, planned.target, State.BLOCKED, why, 5)
         self._confirmable(planned)
         return self._applier.apply(planned, lambda: self.look(planned.step, planned.target))
 
@@ -150,7 +151,7 @@ class Doer:
                 return self._told(step, target, State.TODO, why, 0)
             case Do():
                 if self._ask(_question(planned)) is not True:
-                    return self._told(step, target, State.BLOCKED, "not approved, so nothing was undone", 5)
+                    return self._told(step, target, State.BLOCKED, f"nothing was undone: {_not_approved(planned)}", 5)
                 self._confirmable(planned)
                 return self._applier.apply(planned, lambda: self._look_back(step, target), undoing=True)
             case Unknown() | Blocked():
@@ -165,7 +166,8 @@ class Doer:
 
     def _confirmable(self, planned: Planned) -> None:
         """A guarded change over loopback cannot be confirmed by a connection, only by somebody at the keyboard."""
-        if planned.risk is not Risk.MAY_CUT_SSH or self._settings.at_keyboard:
+        guarded = {part.on for part in planned.plan.parts if part.guard} if isinstance(planned.plan, Do) else set()
+        if HYPERVISOR not in guarded or self._settings.at_keyboard:
             return
         accepted = "local-confirm" in self._looker.file.cluster.hypervisor.accept
         if is_loopback(self._hosts.connection(HYPERVISOR).address) and not accepted:
@@ -201,6 +203,12 @@ def _met(need: str, target: str, stood: Mapping[tuple[str, str], State]) -> bool
     """For the same target where the needed step has it, else for all that it has."""
     states = {of: state for (step, of), state in stood.items() if step == need}
     return all(state is State.DONE for state in ([states[target]] if target in states else states.values()))
+
+
+def _not_approved(planned: Planned) -> str:
+    if planned.risk is Risk.DESTROYS_DATA:
+        return f"it destroys data of {planned.target}, which needs its name (headless: --destroy {planned.target})"
+    return "it was not approved (headless: --yes)"
 
 
 def _question(planned: Planned, changed: str = "") -> Approve:

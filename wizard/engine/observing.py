@@ -52,7 +52,7 @@ def _looking(
     def run() -> None:
         measured: dict[str, Output] = {}
         try:
-            answers = observe_host(hosts.connection(host), [_keeping(fact, measured) for fact in facts])
+            answers = _asked(hosts, host, [_keeping(fact, measured) for fact in facts])
         except (HostUnavailable, HostLostError) as error:
             if host == HYPERVISOR:
                 raise
@@ -66,6 +66,14 @@ def _looking(
         seen.update({(host, fact_id): answer for fact_id, answer in answers.items()})
 
     return run
+
+
+def _asked(hosts: Hosts, host: str, facts: list[AnyFact[Any]]) -> dict[str, Seen]:
+    """Asked again over a new connection when the one in use turns out dead: the host may have restarted since."""
+    try:
+        return observe_host(hosts.connection(host), facts)
+    except HostLostError:
+        return observe_host(hosts.connection(host), facts)
 
 
 def _keeping(fact: AnyFact[Any], outputs: dict[str, Output]) -> AnyFact[Any]:

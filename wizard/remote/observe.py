@@ -78,29 +78,6 @@ def observe(connection: Connection, facts: Sequence[AnyFact[Any]]) -> dict[str, 
             reading.end()
 
 
-def observe_all(
-    wanted: Mapping[str, tuple[Connection, Sequence[AnyFact[Any]]]],
-) -> dict[str, dict[str, Seen] | WizardError]:
-    """Several hosts at once; a host that cannot be asked has its error in place of its facts."""
-    results: dict[str, dict[str, Seen] | WizardError] = {}
-
-    def one(host: str, connection: Connection, facts: Sequence[AnyFact[Any]]) -> None:
-        try:
-            results[host] = observe(connection, facts)
-        except WizardError as failure:
-            results[host] = failure
-
-    threads = [
-        threading.Thread(target=one, args=(host, *what), daemon=True, name=f"observe {host}")
-        for host, what in wanted.items()
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
-
-
 # ---------------------------------------------------------------- commands
 
 
