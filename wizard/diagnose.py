@@ -76,6 +76,26 @@ CAUSES = (
         "Give it another name in cluster.yaml, or remove the other network.",
     ),
     Cause(
+        r"No more available PCI slots|does not support hotplugging",
+        "the guest has no free slot for another device while it runs; a reboot of it does not change that",
+        "Shut it down and start it (`virsh shutdown NAME`, then `virsh start NAME`): it then has the NIC; then retry.",
+    ),
+    Cause(
+        r"network '.*' is not active",
+        "the libvirt network was stopped",
+        "Apply `bridge.network` and `isolated.network`: they start it; then retry.",
+    ),
+    Cause(
+        r"still not so after \d+ s: \S+ is shut off",
+        "the guest does not react when it is asked to shut down",
+        "Log in to it (or `virsh console NAME`) and run `sudo poweroff`; then retry. Nothing is forced.",
+    ),
+    Cause(
+        r"still not so after \d+ s: \S+ sees the NIC",
+        "the guest's kernel has not taken up the NIC that was plugged in",
+        "Retry: the guest is then shut down and started, after you agree.",
+    ),
+    Cause(
         r"failed to connect to the hypervisor|Failed to connect socket to '/var/run/libvirt",
         "libvirtd does not run",
         "Run `sudo systemctl start libvirtd` on the host and look at `journalctl -u libvirtd`; then retry.",

@@ -341,6 +341,8 @@ class Step:
     """Read-only commands with which the owner sees for themselves that it is as wanted."""
     undo: Callable[[Context, str, tuple[Action, ...]], Plan] | None = None
     """From the recorded inverses (last first) to what undoing means; None: just run them."""
+    changes_target: bool = True
+    """Do its scripts change the target itself? If not, a guest that is off is no obstacle to undoing it."""
 
     @property
     def only_checks(self) -> bool:

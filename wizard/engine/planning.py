@@ -150,7 +150,8 @@ def _undo(ctx: Context, step: Step, target: str) -> Plan:
 def _notes_of(ctx: Context, step: Step, target: str) -> dict[str, Ours]:
     """What is noted of it, by host. A guest that does not answer matters only where the hypervisor has no notes."""
     done: dict[str, Ours] = {}
-    for host in sorted({HYPERVISOR, target} & step.facts(ctx.cluster, target).keys(), key=lambda each: each == target):
+    hosts = {HYPERVISOR, *([target] if step.changes_target else [])} & step.facts(ctx.cluster, target).keys()
+    for host in sorted(hosts, key=lambda each: each == target):
         if not (done and isinstance(ctx.look(OURS, host), Unseen)):
             ours = ctx.see(OURS, host)
             done |= {host: ours} if ours.of(name(step, target)) else {}

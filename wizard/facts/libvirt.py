@@ -130,6 +130,8 @@ class Domain:
     autostart: bool = False
     xml: str = ""
     live_xml: str = ""
+    persistent: bool = True
+    """A domain that is not is gone once it stops: it has no definition that could be changed."""
 
     @property
     def interfaces(self) -> tuple[Interface, ...]:
@@ -180,6 +182,7 @@ def read_domains(connection: libvirt.virConnect | None) -> Domains:
             autostart=bool(domain.isPersistent() and domain.autostart()),
             xml=domain.XMLDesc(DOMAIN_INACTIVE),
             live_xml=domain.XMLDesc(0) if domain.isActive() else "",
+            persistent=bool(domain.isPersistent()),
         )
         for domain in connection.listAllDomains()
     )

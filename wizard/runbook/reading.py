@@ -155,7 +155,7 @@ def typed(line: str) -> Iterator[Command]:
         yield from (_only_if(question, unless, each) for each in typed(command))
         return
     words = _words(line)
-    if not words or words[0] not in ("say", "forget"):
+    if not words or words[0] not in ("say", "forget", "leave_domain"):
         yield _typed(words) if words and words[0] in _LIBRARY else Command(line)
 
 
@@ -190,11 +190,20 @@ def _typed(words: list[str]) -> Command:
             return Command(shlex.join(("rm", "-f", path)))
         case ["restore", path, _, before]:
             return Command(shlex.join(("cp", "-p", before, path)))
+        case ["keep_domain", domain, path]:
+            return Command(f"{shlex.join(('virsh', 'dumpxml', '--inactive', '--security-info', domain))} >{path}")
+        case ["define_again", _, path]:
+            return Command(shlex.join(("virsh", "define", path)))
+        case ["unplug", domain, mac]:
+            return Command(shlex.join(("virsh", "detach-interface", domain, "network", "--mac", mac, "--live")))
         case _:
             return Command(shlex.join(words))
 
 
-_LIBRARY = ("await", "packages_refresh", "packages_install", "packages_remove", "packages_purge", "restore")
+_LIBRARY = (
+    *("await", "restore", "keep_domain", "define_again", "unplug"),
+    *("packages_refresh", "packages_install", "packages_remove", "packages_purge"),
+)
 
 
 def _words(line: str) -> list[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from wizard.model import Stage
+from wizard.stages.guests_attach import ATTACH
 
 STAGE = Stage(
     id="guests",
     title="Guests",
     why="The machines of the cluster: each with a NIC on the LAN, one on the isolated network, and an address on both.",
-    steps=(),
+    steps=(ATTACH,),
 )
