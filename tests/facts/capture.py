@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 
 from wizard.facts.access import CONSOLE, SSHD
-from wizard.facts.firewall import FORWARDING, WIREGUARD
+from wizard.facts.firewall import FORWARDING
 from wizard.facts.packages import PACKAGES
 from wizard.facts.storage import FSYNC, VOLUMES
 from wizard.facts.system import CLOCK, HOSTNAME, INIT, MEMORY, PROCESSOR, RELEASE
 from wizard.facts.units import FIREWALL_UNITS, LIBVIRT_UNITS
 from wizard.facts.virtualisation import KVM
+from wizard.facts.wireguard import WIREGUARD
 from wizard.rehearsal import Rehearsal
 from wizard.stages.preflight_packages import DROP_IN
 

@@ -11,8 +11,11 @@ import pytest
 from wizard.checks.question import Question
 from wizard.cluster import Cluster
 from wizard.facts.access import CONSOLE, SSHD, Console, Sshd
-from wizard.facts.firewall import FORWARDING, WIREGUARD, Chain, Forwarding, Rewrite, Wireguard
+from wizard.facts.firewall import FORWARDING, Chain, Forwarding
 from wizard.facts.libvirt import DOMAINS, Domain, Domains
+from wizard.facts.nat import NAT_LIVE
+from wizard.facts.nat_files import NAT_FILES, NatFiles
+from wizard.facts.nat_iptables import parse_save
 from wizard.facts.network import LINKS, SSH_PATH, Address, Link, Links, SshPath
 from wizard.facts.network_owners import OWNERS, Owners
 from wizard.facts.networkd import NETWORKD, Managed, Networkd
@@ -33,6 +36,7 @@ from wizard.facts.system import (
 )
 from wizard.facts.units import FIREWALL_UNITS, LIBVIRT_UNITS, Unit
 from wizard.facts.virtualisation import KVM, Kvm
+from wizard.facts.wireguard import WIREGUARD, Tunnel, Wireguard
 from wizard.model import (
     HYPERVISOR,
     AnyFact,
@@ -62,6 +66,8 @@ LIBVIRTD = {
 }
 MACVTAP = "<domain><devices><interface type='direct'><source dev='enp4s0'/></interface></devices></domain>"
 
+MASQUERADE = "*nat\n-A POSTROUTING -o {} -j MASQUERADE\nCOMMIT\n"
+
 GOOD: dict[AnyFact[Any], Any] = {
     INIT: Init(0, "systemd", 257, "running"),
     RELEASE: Release("debian", "13", "Debian GNU/Linux 13 (trixie)", "6.12.0", "x86_64"),
@@ -78,6 +84,8 @@ GOOD: dict[AnyFact[Any], Any] = {
     FIREWALL_UNITS: {"ufw.service": Unit("loaded", "active", "enabled")},
     FORWARDING: Forwarding((), "nf_tables"),
     WIREGUARD: Wireguard(),
+    NAT_LIVE: (),
+    NAT_FILES: NatFiles(),
     CONSOLE: Console(("card0-HDMI-A-1",), False, ("owner",)),
     SSH_PATH: SshPath("192.168.182.10", "192.168.182.100", 22, "enp4s0"),
     SSHD: Sshd((22,), (), 10, False),
@@ -199,10 +207,9 @@ CASES: list[tuple[str, AnyFact[Any], Any, Verdict, str]] = [
     ("firewalls", FIREWALL_UNITS, {"firewalld.service": Unit("loaded", "active", "enabled")}, WARN, "firewalld"),
     ("firewalls", FORWARDING, Forwarding((Chain("ip", "filter", "FORWARD", "drop"),), "nf_tables"), WARN, "dropped by"),
     ("firewalls", FORWARDING, Forwarding(None, "nf_tables", ("nat",)), OK, "iptables-legacy beside iptables"),
-    ("wireguard", WIREGUARD, Wireguard(("wg0",)), OK, "wg0"),
-    ("wireguard", WIREGUARD, Wireguard(("wg0",), (Rewrite("/etc/wireguard/wg0.conf:5", "br0"),)), WARN, "(to br0)"),
-    ("wireguard", WIREGUARD, Wireguard(("wg0",), (Rewrite("/etc/wireguard/wg0.conf:5", ""),)), WARN, "wg0.conf:5"),
-    ("wireguard", WIREGUARD, Wireguard(("wg0",), (Rewrite("/etc/wireguard/wg0.conf:5", "ppp0"),)), OK, "wg0"),
+    ("wireguard", WIREGUARD, Wireguard((Tunnel("wg0"),)), OK, "wg0"),
+    ("wireguard", NAT_LIVE, (parse_save("iptables-nft", MASQUERADE.format("br0")),), WARN, "`-o br0 -j MASQUERADE`"),
+    ("wireguard", NAT_LIVE, (parse_save("iptables-nft", MASQUERADE.format("ppp0")),), OK, "none"),
     ("console", CONSOLE, Console((), True, ("root",)), OK, "management controller"),
     ("console", CONSOLE, Console((), False, ("owner",)), STOP, "neither a monitor"),
     ("console", CONSOLE, Console(("card0-DP-1",), False, ()), STOP, "no account has a password"),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from wizard.checks.machine import domains
 from wizard.checks.question import Answer, Question, ok, stop, warn
-from wizard.facts.firewall import FORWARDING, WIREGUARD
+from wizard.facts.firewall import FORWARDING
 from wizard.facts.libvirt import DOMAINS
+from wizard.facts.nat import FACTS as NAT_FACTS
+from wizard.facts.nat import rewriting
 from wizard.facts.network import LINKS, Link, Links
 from wizard.facts.network_owners import OWNERS
 from wizard.facts.networkd import NETWORKD
 from wizard.facts.units import FIREWALL_UNITS
+from wizard.facts.wireguard import WIREGUARD
 from wizard.model import Context
 
 
@@ -109,15 +112,10 @@ def firewalls(ctx: Context) -> Answer:
 
 
 def wireguard(ctx: Context) -> Answer:
-    found = ctx.see(WIREGUARD)
-    bridge = ctx.cluster.bridge
-    ours = {"", bridge.name, bridge.port} if bridge else {""}
-    rewriting = [rewrite for rewrite in found.rewrites if rewrite.out in ours]
-    seen = ", ".join(found.interfaces) or "none"
-    if rewriting:
-        lines = ", ".join(f"{each.where}{f' (to {each.out})' if each.out else ''}" for each in rewriting)
+    seen = ", ".join(ctx.see(WIREGUARD).interfaces) or "none"
+    if found := rewriting(ctx):
         return warn(
-            f"{seen}; masquerade in {lines}",
+            f"{seen}; guests' packets can be rewritten by {', '.join(dict.fromkeys(map(str, found)))}",
             "With filtered bridges such a rule rewrites traffic between guests; firewall.nat says what to do about it.",
         )
     return ok(seen)
@@ -158,7 +156,7 @@ QUESTIONS = (
         "wireguard",
         "WireGuard",
         "Its masquerade rules can give guests' packets the host's address, which breaks pod routes.",
-        (WIREGUARD,),
+        (WIREGUARD, *NAT_FACTS),
         wireguard,
     ),
 )

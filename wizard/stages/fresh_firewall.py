@@ -1,0 +1,41 @@
+"""What a freshly installed host would say to the stage `firewall`, and how its owner looks for themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wizard.cluster import Cluster
+from wizard.facts.bridged import BRIDGED, Bridged
+from wizard.facts.nat import NAT_LIVE
+from wizard.facts.nat_files import NAT_FILES, NatFiles
+from wizard.facts.network import LINKS, Links
+from wizard.facts.units import FIREWALL_UNITS
+from wizard.facts.wireguard import WIREGUARD, Wireguard
+from wizard.model import HYPERVISOR, AnyFact, Known, Seen
+from wizard.stages.firewall_bridged import MODULES, OWN_FILES, SYSCTL, UDEV
+
+Values = Mapping[tuple[str, str], Seen]
+
+
+def _on_hypervisor(values: Mapping[AnyFact[Any], object]) -> Values:
+    return {(HYPERVISOR, fact.id): Known(value) for fact, value in values.items()}
+
+
+def bridged(cluster: Cluster) -> Values:
+    """Nothing has loaded br_netfilter yet."""
+    nothing = dict.fromkeys((SYSCTL, UDEV, MODULES))
+    return _on_hypervisor({BRIDGED: Bridged(), OWN_FILES: nothing, FIREWALL_UNITS: {}})
+
+
+def nat(cluster: Cluster) -> Values:
+    """No rule that translates addresses, and no WireGuard."""
+    return _on_hypervisor({LINKS: Links(()), NAT_LIVE: (), NAT_FILES: NatFiles(), WIREGUARD: Wireguard()})
+
+
+def look_at_bridged(cluster: Cluster, target: str) -> tuple[str, ...]:
+    return ("sysctl -a --pattern bridge-nf-call", "cat /etc/sysctl.d/zz-homek8s.conf") if cluster.firewall else ()
+
+
+def look_at_nat(cluster: Cluster, target: str) -> tuple[str, ...]:
+    return ("iptables -t nat -S POSTROUTING", "nft list ruleset") if cluster.firewall else ()
