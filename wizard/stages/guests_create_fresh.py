@@ -1,0 +1,42 @@
+"""What a host says when the guests are to be made there: networks are there, guests are not, images are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wizard.cluster import Cluster
+from wizard.facts.guests import ADDRESSES, GuestAddresses
+from wizard.facts.images import GuestFiles, Image
+from wizard.facts.libvirt import DOMAINS, Domains
+from wizard.facts.login_keys import LOGIN_KEYS, LoginKeys
+from wizard.facts.network import NAMESERVERS, ROUTES, SSH_PATH, Route, SshPath
+from wizard.facts.system import MEMORY, Memory
+from wizard.facts.virtualisation import KVM, Kvm
+from wizard.model import HYPERVISOR, AnyFact, Known, Seen
+from wizard.stages.guests_create_seen import files_of, seed_files
+
+READ_THERE = "READ-FROM-THE-HOST"
+PLENTY = 1024**5
+"""Bytes: more than any guest asks for."""
+
+
+def fresh_guests(cluster: Cluster) -> Mapping[tuple[str, str], Seen]:
+    """A local image is there, one with a URL has not been fetched; the keys are those that open the hypervisor."""
+    bridge = cluster.bridge
+    values: dict[AnyFact[Any], object] = {
+        DOMAINS: Domains(),
+        ADDRESSES: GuestAddresses(),
+        LOGIN_KEYS: LoginKeys(READ_THERE, (f"ssh-ed25519 {READ_THERE}",)),
+        SSH_PATH: SshPath("192.0.2.1", "192.0.2.2", 22),
+        ROUTES: (Route("default", READ_THERE, bridge.name),) if bridge and bridge.dhcp else (),
+        NAMESERVERS: (),
+        KVM: Kvm(True, True),
+        MEMORY: Memory(PLENTY, PLENTY),
+    }
+    for guest in cluster.guests:
+        if guest.create:
+            image = Image(0, "qcow2") if guest.create.image.startswith("/") else None
+            values[files_of(guest, guest.create)] = GuestFiles(image, None, False, PLENTY)
+            values[seed_files(guest.name)] = {}
+    return {(HYPERVISOR, fact.id): Known(value) for fact, value in values.items()}
