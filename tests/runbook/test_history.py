@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wizard.journal import Entry
+from wizard.model import Probe
 from wizard.runbook.history import Run, alike, histories, in_force
 
 NAME = ("bridge.port", "hypervisor")
@@ -54,7 +55,8 @@ def test_a_guarded_change_that_was_kept() -> None:
     (tried,) = run.tried
     assert (run.outcome, run.reason) == ("done", "br0 has port enp4s0")
     assert (tried.outcome, tried.why, tried.seconds) == ("done and kept", "confirmed", 1.5)
-    assert (tried.reach, tried.probes) == (("192.168.182.100",), ("the gateway answers",))
+    assert tried.reach == ("192.168.182.100",)
+    assert tried.probes == (Probe("the gateway answers", ("ping", "192.168.182.1")),)
     assert in_force(log.runs()) == (tried,)
 
 

@@ -264,8 +264,8 @@ def test_what_only_the_host_knows_is_marked() -> None:
     file = load(EXAMPLES / "dhcp.yaml")
     fresh = planned_fresh(file.cluster, catalog.STAGES, 120)
     text = runbook(Material(file.cluster, file.text(), catalog.STAGES, fresh, (), AT, "not reachable"))
-    assert "MACAddress=READ-FROM-THE-HOST" in text
-    assert "arked `READ-FROM-THE-HOST`" in text
+    assert "MACAddress=READ-FROM-THE-HOST{cat /sys/class/net/eno1/address}" in text
+    assert "arked `READ-FROM-THE-HOST{COMMAND}`" in text
 
 
 # ---------------------------------------------------------------- a real engine, and no host

@@ -73,8 +73,20 @@ _verb(
     verbs.export,
     "export",
     "The runbook: what was really done, or what would be.",
-    click.option("--format", "form", type=click.Choice(["md"]), default="md", show_default=True),
-    click.option("-o", "--output", type=click.Path(path_type=Path), help="A file; default: standard output."),
+    click.option(
+        "--format",
+        "form",
+        type=click.Choice(["md", "html", "sh"]),
+        default="md",
+        show_default=True,
+        help="To read, to read in a browser, or scripts to run by hand.",
+    ),
+    click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path),
+        help="A file, by default standard output; for scripts a directory, new or empty or from an earlier export.",
+    ),
 )
 cli.add_command(rehearse)
 

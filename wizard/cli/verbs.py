@@ -169,6 +169,8 @@ def _summary(outcome: Outcome) -> None:
 
 
 def export(given: Given) -> int:
+    if given["form"] == "sh":
+        return _export_scripts(given)
     with _engine(given, lambda event: None) as engine:
         text = engine.export(given["form"])
         if given["output"]:
@@ -176,4 +178,14 @@ def export(given: Given) -> int:
             click.echo(f"Written to {given['output']}", err=True)
         else:
             click.echo(text, nl=False)
+    return 0
+
+
+def _export_scripts(given: Given) -> int:
+    directory = given["output"]
+    if directory is None:
+        raise click.UsageError("Say where the scripts go: -o DIR, a directory that is empty or not there yet.")
+    with _engine(given, lambda event: None) as engine:
+        count = engine.export_scripts(directory)
+        click.echo(f"{count} to run, in {directory}; begin with {directory / 'README.txt'}", err=True)
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from wizard import catalog
 from wizard.cluster.file import ClusterFile, load
@@ -94,12 +95,20 @@ class Engine:
         return self._looker.plan_undo(self._backwards(names, everything))
 
     def export(self, form: str = "md") -> str:
-        """The runbook. Where no host can be reached, from what is remembered and what a fresh host would need."""
+        """The runbook, as "md" or "html". Where no host can be reached, from what is remembered and what a fresh host
+        would need."""
         from wizard.runbook import export
 
-        if form != "md":
+        if form not in ("md", "html"):
             raise ValueError(form)
-        return export(self, self.hosts.secrets())
+        return export(self, self.hosts.secrets(), form)
+
+    def export_scripts(self, directory: Path) -> int:
+        """The same as scripts to run by hand, and README.txt; how many scripts. Raises `InputError` where the directory
+        holds anything but an earlier export."""
+        from wizard.runbook import export_scripts
+
+        return export_scripts(self, directory, self.hosts.secrets())
 
     # ------------------------------------------------------------ doing
 

@@ -27,6 +27,8 @@ class Material:
     entries: tuple[Entry, ...]
     at: str
     unseen: str = ""
+    fresh: tuple[Planned, ...] = ()
+    """What a fresh host would need, wherever the hosts stand."""
 
     @property
     def looked(self) -> bool:
@@ -66,9 +68,8 @@ class Shown:
 
     @property
     def probes(self) -> tuple[str, ...]:
-        if self.tried:
-            return self.tried.probes
-        return tuple(each.title for each in self.guard.probes) if self.guard else ()
+        probes = self.tried.probes if self.tried else self.guard.probes if self.guard else ()
+        return tuple(each.title for each in probes)
 
 
 @dataclass(frozen=True)

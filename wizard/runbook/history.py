@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from wizard.journal import Entry
+from wizard.model import Probe
 from wizard.standing import STATE_OF
 
 ENDS = frozenset(STATE_OF) - {"started", "running", "guarded"}
@@ -24,7 +25,9 @@ class Tried:
     part: int = 1
     parts: int = 1
     reach: tuple[str, ...] = ()
-    probes: tuple[str, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    limit: int = 900
+    """Seconds after which the host ended it, if it still ran."""
     word: str = ""
     """What the host said of its end: "ended", "interrupted"; empty when it has said nothing."""
     rc: int | None = None
@@ -95,7 +98,7 @@ def _take(runs: list[Run], entry: Entry) -> None:
 
 def _tried(entry: Entry) -> Tried:
     said = entry.payload
-    probes = tuple(str(title) for title, *_ in said.get("probes") or ())
+    probes = tuple(Probe(str(title), tuple(map(str, argv))) for title, *argv in said.get("probes") or ())
     return Tried(
         entry.attempt,
         entry.utc,
@@ -106,6 +109,7 @@ def _tried(entry: Entry) -> Tried:
         said["parts"],
         tuple(said.get("reach") or ()),
         probes,
+        said.get("limit", 900),
     )
 
 
@@ -121,8 +125,21 @@ def _told(tried: Tried, entry: Entry) -> Tried:
 
 def in_force(runs: tuple[Run, ...]) -> tuple[Tried, ...]:
     """The attempts whose work still stands: those that took effect since the step was last undone."""
+    return tuple(tried for run in _since_undone(runs) for tried in run.took_effect)
+
+
+def in_pieces(runs: tuple[Run, ...]) -> str:
+    """When something of it began that left its work half done, RFC 3339 UTC; empty where what is in force is all."""
+    for run in _since_undone(runs):
+        for tried in run.tried:
+            if tried.kept is not False and (run.undoing or not tried.took_effect):
+                return tried.at
+    return ""
+
+
+def _since_undone(runs: tuple[Run, ...]) -> tuple[Run, ...]:
     last = max((index for index, run in enumerate(runs) if run.outcome == "undone"), default=-1)
-    return tuple(tried for run in runs[last + 1 :] for tried in run.took_effect)
+    return runs[last + 1 :]
 
 
 def alike(runs: tuple[Run, ...]) -> tuple[tuple[Run, ...], ...]:

@@ -5,25 +5,19 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
 from wizard import __version__
 from wizard.engine.planned import first_state
-from wizard.errors import HostLostError, HostUnavailable
 from wizard.events import State
 from wizard.model import Secret, Unknown
 from wizard.runbook.book import Book, Material, Shown, Subject, book, first_line, hosts
-from wizard.runbook.fresh import planned_fresh
+from wizard.runbook.dates import when
 from wizard.runbook.history import Run, Tried
 from wizard.runbook.markdown import Writer
 from wizard.runbook.masking import masker
 from wizard.runbook.reading import KEPT, Back, Command, Deed, File
 from wizard.template import render
-
-if TYPE_CHECKING:
-    from wizard.engine.engine import Engine
 
 CONFIRM = f'sh {KEPT}/guard/script "$(cat {KEPT}/guard/pending)" keep'
 
@@ -37,20 +31,6 @@ ACCEPTED = {
 """What accepting a finding (by its id) means."""
 
 _LANGUAGES = {".xml": "xml", ".yaml": "yaml", ".netdev": "ini", ".network": "ini", ".conf": "", ".sh": "sh"}
-
-
-def export(engine: Engine, secrets: Iterable[Secret] = ()) -> str:
-    """The runbook of the engine's cluster: from its hosts, or where they cannot be reached, from what is remembered."""
-    cluster, unseen = engine.cluster_file.cluster, ""
-    try:
-        planned = engine.plan()
-    except (HostUnavailable, HostLostError) as error:
-        unseen = error.what
-        planned = planned_fresh(cluster, engine.stages, engine.settings.guard_seconds)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    entries = tuple(engine.journal.entries())
-    material = Material(cluster, engine.cluster_file.text(), engine.stages, planned, entries, now, unseen)
-    return runbook(material, secrets)
 
 
 def runbook(material: Material, secrets: Iterable[Secret] = ()) -> str:
@@ -136,14 +116,6 @@ class _Telling:
 
 _STATES = {State.TODO: "to do", State.CHECK: "not measured yet"}
 _OUTCOMES = {"done": "done", "": "**its end is not known**", "undone": "**undone**"}
-
-
-def when(at: str) -> str:
-    """2026-11-23 07:15:30 UTC."""
-    try:
-        return f"{datetime.fromisoformat(at).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    except ValueError:
-        return "at an unknown time"
 
 
 def took(tried: Tried) -> str:

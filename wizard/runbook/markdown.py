@@ -32,6 +32,17 @@ def _sign(character: str) -> str:
     return "\u2421" if code == 0x7F else f"⟨U+{code:04X}⟩"
 
 
+def printable(text: str) -> bool:
+    """Whether it can stand as it is, in lines."""
+    return text.endswith("\n") and all(harmless(each) or each in "\n\t" for each in text)
+
+
+def in_base64(text: str) -> str:
+    """In lines of 76 characters."""
+    encoded = base64.b64encode(text.encode("utf-8", "surrogateescape")).decode()
+    return "".join(f"{line}\n" for line in textwrap.wrap(encoded, 76))
+
+
 class Writer:
     """Each method takes any text, masks the secrets in it, and gives Markdown."""
 
@@ -56,11 +67,11 @@ class Writer:
     def exact(self, text: str, language: str = "") -> str:
         """A code block with exactly this text; in base64, where it could not be printed as it is."""
         masked = self._mask(text)
-        if all(harmless(each) or each in "\n\t" for each in masked) and masked.endswith("\n"):
+        if printable(masked):
             return _fenced(masked, language)
-        encoded = base64.b64encode(masked.encode("utf-8", "surrogateescape")).decode()
-        lines = "\n".join(textwrap.wrap(encoded, 76))
-        return f"It holds characters that cannot be printed, so it stands here in base64:\n\n{_fenced(lines, '')}"
+        return "It holds characters that cannot be printed, so it stands here in base64:\n\n" + _fenced(
+            in_base64(masked), ""
+        )
 
     def masks(self, text: str) -> bool:
         """Whether something in it would be masked."""

@@ -19,13 +19,11 @@ from wizard.facts.networkd import NETWORKD, Managed, Networkd
 from wizard.facts.networkd_files import NETWORK_FILES, NetworkFiles
 from wizard.facts.packages import HYPERVISOR_PACKAGES, PACKAGES, Packages
 from wizard.facts.units import LIBVIRT_UNITS
+from wizard.marks import read_there
 from wizard.model import HYPERVISOR, AnyFact, Known, Seen
 from wizard.stages.bridge_notes import mentions
 from wizard.stages.libvirt_network import WantedNetwork, xml_file
 from wizard.stages.preflight_packages import DROP_IN, DROP_INS
-
-READ_THERE = "READ-FROM-THE-HOST"
-"""Stands for what only the host itself knows."""
 
 _EXAMPLE = ip_interface("2001:db8::10/64")
 
@@ -43,13 +41,17 @@ def packages(cluster: Cluster) -> Values:
     """apt knows all packages, none is installed, and its lists were never fetched."""
     return _on_hypervisor(
         {
-            PACKAGES: Packages(candidate=dict.fromkeys(HYPERVISOR_PACKAGES, READ_THERE)),
+            PACKAGES: Packages(candidate={name: _candidate(name) for name in HYPERVISOR_PACKAGES}),
             LIBVIRT_UNITS: {},
             DROP_IN: dict.fromkeys(DROP_INS.values()),
             NETWORKS: Networks(daemon=False),
             DOMAINS: Domains(daemon=False),
         }
     )
+
+
+def _candidate(package: str) -> str:
+    return read_there(f'apt-cache policy {package} | sed -n "s/ *Candidate: //p"')
 
 
 def look_at_machine(cluster: Cluster, target: str) -> tuple[str, ...]:
@@ -69,7 +71,7 @@ def bridge_port(cluster: Cluster) -> Values:
     if wanted is None:
         return {}
     gateway = str(wanted.gateway) if wanted.gateway else ""  # of a lease, nobody can say
-    iaid = cast(int, READ_THERE)  # it is only printed
+    iaid = cast(int, _iaid(wanted))  # it is only printed
     return _on_hypervisor(
         {
             LINKS: Links((_card(wanted),)),
@@ -90,7 +92,18 @@ def _card(wanted: Bridge) -> Link:
     # Not of the family that is leased: then nothing waits for, or announces, an address that is only an example.
     leased = (Address(_EXAMPLE, dynamic=True),) if wanted.dhcp else ()
     addresses = tuple(Address(each) for each in wanted.addresses)
-    return Link(wanted.port, READ_THERE, hardware=True, carrier=True, addresses=addresses or leased)
+    return Link(wanted.port, _mac(wanted.port), hardware=True, carrier=True, addresses=addresses or leased)
+
+
+def _mac(link: str) -> str:
+    return read_there(f"cat /sys/class/net/{link}/address")
+
+
+def _iaid(wanted: Bridge) -> str:
+    """Of the card's lease; once the bridge has it, of our own file."""
+    ours = f"/etc/systemd/network/05-homek8s-{wanted.name}.network"
+    lease = f'networkctl status {wanted.port} | sed -n "s,.*IAID:,,;s,/DUID.*,,p"'
+    return read_there(f"(sed -n s,^IAID=,,p {ours}; {lease}) 2>/dev/null | head -n 1")
 
 
 def bridge_network(cluster: Cluster) -> Values:
@@ -99,7 +112,7 @@ def bridge_network(cluster: Cluster) -> Values:
     if wanted is None:
         return {}
     return {
-        **_on_hypervisor({LINKS: Links((Link(wanted.name, READ_THERE, kind="bridge"),))}),
+        **_on_hypervisor({LINKS: Links((Link(wanted.name, _mac(wanted.name), kind="bridge"),))}),
         **_no_network(wanted.network),
     }
 

@@ -1,0 +1,4 @@
+
+ended() {
+  say "$name: done"
+}
