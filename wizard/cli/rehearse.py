@@ -13,6 +13,7 @@ import click
 
 from wizard.rehearsal import SUITES, BadRequest, Rehearsal, RehearsalError, RehearsalStatus, existing
 from wizard.rehearsal.guests import MOST
+from wizard.rehearsal.network import HOSTNAME
 
 NAME = click.option("--name", default="default", show_default=True, help="Which rehearsal; each has its own LAN.")
 COMMAND = {"ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -39,10 +40,11 @@ def rehearse() -> None:
 @click.option("--suite", type=click.Choice(SUITES), help="Debian release of a new one.  [default: bookworm]")
 @click.option("--bare", is_flag=True, default=None, help="Without libvirt and QEMU, but able to install them.")
 @click.option("--guests", type=click.IntRange(0, MOST), help="Guests that cluster.yaml asks for.  [default: 0]")
-def up(name: str, suite: str | None, bare: bool | None, guests: int | None) -> None:
+@click.option("--midway", is_flag=True, default=None, help="With the article half done: a bridge, guests, WireGuard.")
+def up(name: str, suite: str | None, bare: bool | None, guests: int | None, midway: bool | None) -> None:
     """Bring up a hypervisor and its LAN; complete or start it again when it exists."""
     rehearsal = Rehearsal(name)
-    rehearsal.up(suite, bare, say=lambda line: click.echo(line, err=True), guests=guests)
+    rehearsal.up(suite, bare, say=lambda line: click.echo(line, err=True), guests=guests, midway=midway)
     status = rehearsal.status()
     assert status
     click.echo(_described(status))
@@ -76,10 +78,11 @@ def status(name: str, as_json: bool) -> None:
 
 @rehearse.command(context_settings=COMMAND)
 @NAME
+@click.option("--host", default=HOSTNAME, show_default=True, help="Or a guest's name.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
-def ssh(name: str, command: Sequence[str]) -> None:
-    """Log in to the hypervisor as its owner, or run COMMAND there."""
-    _become(Rehearsal(name).ssh(*command))
+def ssh(name: str, host: str, command: Sequence[str]) -> None:
+    """Log in to the hypervisor, or a guest, as its owner, or run COMMAND there."""
+    _become(Rehearsal(name).ssh(*command, host=host))
 
 
 @rehearse.command("exec", context_settings=COMMAND)
@@ -134,6 +137,7 @@ def _fields(found: RehearsalStatus) -> dict[str, Any]:
     return {
         "suite": found.suite,
         "bare": found.bare,
+        "midway": found.midway,
         "netns": str(found.netns),
         "cluster_file": str(found.cluster_file),
         "ssh_config": str(found.ssh_config),
@@ -148,7 +152,8 @@ def _fields(found: RehearsalStatus) -> dict[str, Any]:
 def _described(found: RehearsalStatus) -> str:
     fields = _fields(found)
     hosts = [f"{h['name']:<14} {h['user']}@{h['address']}, {h['boot']}" for h in fields.pop("hosts")]
-    fields["bare"] = "yes" if found.bare else "no"
+    for kind in ("bare", "midway"):
+        fields[kind] = "yes" if fields[kind] else "no"
     return "\n".join([*hosts, *(f"{name.replace('_', ' '):<14} {value}" for name, value in fields.items())])
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from wizard.rehearsal import image, network
 from wizard.rehearsal.guests import Guest
+from wizard.rehearsal.record import Spec
 
-TEMPLATE = """\
-# A throwaway hypervisor: its two NICs are {main} (main, carries SSH) and {spare} (cable in, not configured).
+HYPERVISOR = """\
+# A throwaway hypervisor: its two NICs are {main} (main, carries SSH) and {spare} ({spare_is}).
 name: {name}
 hypervisor:
   ssh: {user}@{hypervisor}
@@ -20,6 +19,21 @@ bridge:
   gateway: {router}
   nameservers: [{router}]
   network: vxlan10-bridge
+"""
+
+FIREWALL = """\
+firewall:
+  filter_bridged: false
+  nat: restrict-source
+  ufw:
+    enabled: true
+    ssh_from: any
+    allow:
+      - {from: 192.168.182.0/24, port: 2049, proto: tcp, comment: NFS}
+    routes: []
+"""
+
+GUESTS = """\
 isolated:
   name: kube-isolated
   cidr: 192.168.190.0/24
@@ -41,23 +55,31 @@ CREATE = """
       disk: 6GiB
       image: {image}"""
 
+APART = """
+    nic: bridge"""
+
 FINDINGS = ("no-kvm", "slow-fsync", "no-console")
 
 
-def text(name: str, guests: Sequence[Guest] = ()) -> str:
-    """For a cluster with this name on the rehearsal's hypervisor, whose guests are still to be made."""
-    return TEMPLATE.format(
-        name=name,
-        main=network.MAIN_NIC,
-        spare=network.SPARE_NIC,
-        user=network.USER,
-        hypervisor=network.HYPERVISOR,
-        prefix=network.PREFIX,
-        router=network.ROUTER,
-        accept=", ".join((*FINDINGS, "small-guest") if guests else FINDINGS),
-        guests="".join(_to_create(guest) for guest in guests) or " []",
-    )
+def text(spec: Spec) -> str:
+    """What the owner of this rehearsal wants; on a midway one, the end that the article reaches."""
+    guests = spec.named_guests
+    words = {
+        "main": network.MAIN_NIC,
+        "spare": network.SPARE_NIC,
+        "spare_is": "port of br0" if spec.midway else "cable in, not configured",
+        "name": spec.name,
+        "user": network.USER,
+        "hypervisor": network.HYPERVISOR,
+        "prefix": network.PREFIX,
+        "router": network.ROUTER,
+        "accept": ", ".join((*FINDINGS, "small-guest") if guests else FINDINGS),
+    }
+    listed = "".join(_guest(guest, spec) for guest in guests) or " []"
+    return HYPERVISOR.format(**words) + (FIREWALL if spec.midway else "") + GUESTS.format(guests=listed)
 
 
-def _to_create(guest: Guest) -> str:
-    return (GUEST + CREATE).format(guest=guest, user=network.USER, prefix=network.PREFIX, image=image.INSIDE)
+def _guest(guest: Guest, spec: Spec) -> str:
+    apart = APART if guest == spec.named_guests[-1] else ""
+    more = apart if spec.midway else CREATE
+    return (GUEST + more).format(guest=guest, user=network.USER, prefix=network.PREFIX, image=image.INSIDE)

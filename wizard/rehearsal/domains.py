@@ -8,20 +8,31 @@ from wizard.rehearsal import machine
 from wizard.rehearsal.guests import Guest
 from wizard.rehearsal.record import Boot
 from wizard.rehearsal.runtime import Runtime
-from wizard.rehearsal.waiting import until
+
+RUNNING = "virsh -c qemu:///system list --name"
+# libvirt starts those marked for autostart before it answers; the others wait to be told.
+ASLEEP = "virsh -c qemu:///system list --inactive --with-managed-save --name"
+WAKE_LIMIT = 120.0
 
 
 def boot_states(runtime: Runtime, guests: Sequence[Guest]) -> list[Boot]:
     """How far each guest has come: up when its sshd greets the LAN, off when libvirt knows no running domain."""
     if not guests or machine.boot_state(runtime) is not Boot.UP:
         return [Boot.OFF for _ in guests]
-    running = machine.inside(runtime, "virsh -c qemu:///system list --name").stdout.split()
+    running = machine.inside(runtime, RUNNING).stdout.split()
     return [_boot_state(runtime, guest) if guest.name in running else Boot.OFF for guest in guests]
 
 
-def wait_ssh(runtime: Runtime, guest: Guest, limit: float) -> None:
-    """Wait until the guest's sshd greets a connection from the LAN."""
-    until(lambda: machine.greets(runtime.netns, guest.address), limit, f"SSH on {guest.address} did not answer")
+def wake(runtime: Runtime, guests: Sequence[Guest]) -> None:
+    """Go on with guests that were put to sleep (`virsh managedsave`), and wait until all that run answer."""
+    asleep = [guest for guest in guests if guest.name in machine.inside(runtime, ASLEEP).stdout.split()]
+    if not asleep:
+        return
+    for guest in asleep:
+        machine.inside(runtime, f"virsh -c qemu:///system start {guest.name}")
+    running = machine.inside(runtime, RUNNING).stdout.split()
+    for guest in (guest for guest in guests if guest.name in running):
+        machine.wait_ssh(runtime, WAKE_LIMIT, guest.address)
 
 
 def _boot_state(runtime: Runtime, guest: Guest) -> Boot:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Sequence
+from pathlib import Path
 
 from wizard.rehearsal import network
 from wizard.rehearsal.commands import run
 from wizard.rehearsal.guests import Guest
+from wizard.rehearsal.record import Spec
 from wizard.rehearsal.runtime import Runtime, write
 
 HOST_KEY_TYPES = ("ed25519", "ecdsa")
@@ -25,8 +27,14 @@ Host {names}
 """
 
 
-def ensure(runtime: Runtime, guests: Sequence[Guest] = ()) -> None:
-    """Make what is missing: key, password, machine-id, host keys, known_hosts, ssh_config (that of guests too)."""
+def ensure(runtime: Runtime, spec: Spec) -> None:
+    """Make what is missing: key, password, machine-id, host keys, known_hosts, ssh_config (that of guests too).
+
+    Guests that lie in a layer know one owner's key, which is kept beside them.
+    """
+    if not runtime.key.exists() and spec.layer:
+        for name in (f"{runtime.key.name}.pub", runtime.key.name):
+            write(runtime.directory / name, (Path(spec.layer) / name).read_text(), 0o600)
     if not runtime.key.exists():
         _key(runtime, "ed25519", runtime.key.name, f"{network.USER}@laptop")
     if not runtime.password_file.exists():
@@ -38,8 +46,9 @@ def ensure(runtime: Runtime, guests: Sequence[Guest] = ()) -> None:
         name = f"ssh_host_{kind}_key"
         if not (runtime.host_keys / name).exists():
             _key(runtime, kind, f"{runtime.host_keys.name}/{name}", f"root@{network.HOSTNAME}")
-    write(runtime.known_hosts, _known_hosts(runtime))
-    write(runtime.ssh_config, _ssh_config(runtime, guests))
+    of_guests = (Path(spec.layer) / "known_hosts").read_text() if spec.layer else ""
+    write(runtime.known_hosts, _known_hosts(runtime) + of_guests)
+    write(runtime.ssh_config, _ssh_config(runtime, spec.named_guests))
 
 
 def password_hash(runtime: Runtime) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from pathlib import Path
 
-from wizard.rehearsal import namespace, network
+from wizard.rehearsal import namespace, network, router
 from wizard.rehearsal.commands import run
 from wizard.rehearsal.error import RehearsalError
 from wizard.rehearsal.processes import Process, start
 from wizard.rehearsal.runtime import Runtime, write
 from wizard.rehearsal.waiting import until
+
+SERVERS = ("dnsmasq", "router")
 
 # The laptop's address comes first: the first one of a subnet is the source of what is sent from here.
 # The router keeps its MAC address; a switch without one of its own takes over that of some port.
@@ -20,6 +23,7 @@ link set lo up
 link add {network.BRIDGE} address {network.ROUTER_MAC} type bridge forward_delay 0
 address add {network.LAPTOP}/{network.PREFIX} dev {network.BRIDGE}
 address add {network.ROUTER}/{network.PREFIX} dev {network.BRIDGE}
+address add {network.ROUTER_LINK_LOCAL}/64 dev {network.BRIDGE} nodad
 link set {network.BRIDGE} up
 """
 
@@ -58,9 +62,10 @@ def ensure(runtime: Runtime) -> None:
 
 def remove(runtime: Runtime) -> None:
     """Remove the LAN, its cables and servers; nothing happens when there is none."""
-    server = Process.recorded(runtime.process("dnsmasq"))
-    if server:
-        server.end()
+    for role in SERVERS:
+        server = Process.recorded(runtime.process(role))
+        if server:
+            server.end()
     if namespace.held(runtime.netns):
         for link in links(runtime.netns):
             if link != "lo":
@@ -99,9 +104,13 @@ def restore(runtime: Runtime, nic: str) -> None:
 
 
 def complete(runtime: Runtime) -> bool:
-    """Whether the switch is up and its DNS and DHCP server runs."""
-    server = Process.recorded(runtime.process("dnsmasq"))
-    return server is not None and server.alive and _whole(runtime.netns)
+    """Whether the switch is up and the router's servers run."""
+    return all(_alive(runtime, role) for role in SERVERS) and _whole(runtime.netns)
+
+
+def _alive(runtime: Runtime, role: str) -> bool:
+    server = Process.recorded(runtime.process(role))
+    return server is not None and server.alive
 
 
 def _whole(netns: Path) -> bool:
@@ -110,13 +119,15 @@ def _whole(netns: Path) -> bool:
 
 
 def _serve(runtime: Runtime) -> None:
-    if complete(runtime):
-        return
-    config = runtime.directory / "dnsmasq.conf"
-    write(config, f"{DNSMASQ}dhcp-leasefile={runtime.directory / 'dnsmasq.leases'}\n")
-    argv = on(runtime.netns, "dnsmasq", "--keep-in-foreground", f"--conf-file={config}", "--pid-file=")
-    start(argv, runtime.process("dnsmasq"), runtime.log("dnsmasq"))
-    until(lambda: _answers(runtime.netns), 10, f"dnsmasq did not start (see {runtime.log('dnsmasq')})")
+    if not _alive(runtime, "dnsmasq"):
+        config = runtime.directory / "dnsmasq.conf"
+        write(config, f"{DNSMASQ}dhcp-leasefile={runtime.directory / 'dnsmasq.leases'}\n")
+        argv = on(runtime.netns, "dnsmasq", "--keep-in-foreground", f"--conf-file={config}", "--pid-file=")
+        start(argv, runtime.process("dnsmasq"), runtime.log("dnsmasq"))
+        until(lambda: _answers(runtime.netns), 10, f"dnsmasq did not start (see {runtime.log('dnsmasq')})")
+    if not _alive(runtime, "router"):
+        argv = on(runtime.netns, sys.executable, router.__file__, network.BRIDGE)
+        start(argv, runtime.process("router"), runtime.log("router"))
 
 
 def _answers(netns: Path) -> bool | None:

@@ -36,7 +36,7 @@ def ensure(runtime: Runtime, spec: Spec) -> None:
     if boot_state(runtime) in (Boot.OFF, Boot.FAILED):
         end(runtime)
         if not runtime.work.is_dir():
-            seed.fresh(runtime, Path(spec.tree))
+            seed.fresh(runtime, spec)
         runtime.state.unlink(missing_ok=True)
         _supervise(runtime)
     _wait_up(runtime, 1)
@@ -80,9 +80,9 @@ def reboot(runtime: Runtime, power: bool) -> None:
     _wait_up(runtime, before + 1)
 
 
-def wait_ssh(runtime: Runtime, limit: float) -> None:
-    """Wait until the machine's sshd greets a connection from the LAN."""
-    until(lambda: greets(runtime.netns, network.HYPERVISOR), limit, f"SSH on {network.HYPERVISOR} did not answer")
+def wait_ssh(runtime: Runtime, limit: float, address: str = network.HYPERVISOR) -> None:
+    """Wait until the sshd with this address greets a connection from the LAN."""
+    until(lambda: greets(runtime.netns, address), limit, f"SSH on {address} did not answer")
 
 
 def greets(netns: Path, address: str) -> bool | None:

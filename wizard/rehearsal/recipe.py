@@ -62,13 +62,19 @@ namespaces = [ ]
 cgroup_controllers = [ ]
 """
 
-# Disk-less guests never react to a shutdown request: a reboot must not wait the default five minutes for them.
-LIBVIRT_GUESTS = """\
+
+def libvirt_guests(timeout: int) -> str:
+    """/etc/default/libvirt-guests: guests are asked to shut down, and killed after so many seconds."""
+    return f"""\
 ON_BOOT=ignore
 ON_SHUTDOWN=shutdown
 PARALLEL_SHUTDOWN=8
-SHUTDOWN_TIMEOUT=10
+SHUTDOWN_TIMEOUT={timeout}
 """
+
+
+# Disk-less guests never react to a shutdown request: a reboot must not wait the default five minutes for them.
+LIBVIRT_GUESTS = libvirt_guests(10)
 
 # Without it both stop at once, and now and then virsh waits for a libvirtd that waits for nobody: 90 s per reboot.
 GUESTS_STOP_FIRST = """\

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from wizard.rehearsal.guests import MOST, Guest, first
 from wizard.rehearsal.processes import Process
 from wizard.rehearsal.runtime import write
 
@@ -24,7 +25,8 @@ class Boot(StrEnum):
 class Spec:
     """Which machine was asked for, written before anything else is made.
 
-    `image` is what guests are made from; `guests` is how many of them cluster.yaml names.
+    `image` is what guests are made from; `guests` is how many cluster.yaml asks for; a midway one has its guests
+    already, on a disk that lies over `layer`.
     """
 
     name: str
@@ -33,10 +35,19 @@ class Spec:
     tree: str
     image: str = ""
     guests: int = 0
+    midway: bool = False
+    layer: str = ""
+
+    @property
+    def named_guests(self) -> tuple[Guest, ...]:
+        """Those in cluster.yaml, made or to be made."""
+        return first(MOST if self.midway else self.guests)
 
     def __str__(self) -> str:
         guests = f"{self.guests} guest{'s' if self.guests > 1 else ''}" if self.guests else ""
-        return ", ".join(filter(None, [self.suite, "bare" if self.bare else "", guests]))
+        return ", ".join(
+            filter(None, [self.suite, "bare" if self.bare else "", guests, "midway" if self.midway else ""])
+        )
 
     def save(self, path: Path) -> None:
         write(path, json.dumps(asdict(self)))

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from wizard.rehearsal import (
-    cluster_file,
+    assembly,
     domains,
-    identity,
     image,
     lan,
     machine,
+    midway_layer,
     namespace,
     network,
     requirements,
@@ -28,7 +27,7 @@ from wizard.rehearsal.guests import Guest, first
 from wizard.rehearsal.once import Say
 from wizard.rehearsal.recipe import SUITES, Recipe
 from wizard.rehearsal.record import Boot, Spec
-from wizard.rehearsal.runtime import Runtime, write
+from wizard.rehearsal.runtime import Runtime
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,7 @@ class RehearsalStatus:
     name: str
     suite: str
     bare: bool
+    midway: bool
     netns: Path
     cluster_file: Path
     ssh_config: Path
@@ -70,40 +70,42 @@ class Rehearsal:
         self._runtime = Runtime.named(name)
 
     def up(
-        self, suite: str | None = None, bare: bool | None = None, say: Say = _silent, *, guests: int | None = None
+        self,
+        suite: str | None = None,
+        bare: bool | None = None,
+        say: Say = _silent,
+        *,
+        guests: int | None = None,
+        midway: bool | None = None,
     ) -> None:
-        """Bring it up, or complete what is missing; None means as it is (a new one: bookworm, not bare, no guests)."""
+        """Bring it up, or complete what is missing; None means as it is (a new one: bookworm, full, nothing on it)."""
         known = Spec.load(self._runtime.spec)
         if known:
-            self._must_be(known, suite=suite, bare=bare, guests=guests)
+            self._must_be(known, suite=suite, bare=bare, guests=guests, midway=midway)
         if known and self._running():
             say(f"Rehearsal {self.name} is already running ({known}).")
             return
+        if midway and (bare or guests):
+            raise BadRequest("A midway hypervisor has libvirt and its three guests already: ask for neither.")
         requirements.demand()
-        spec = known or self._new(Recipe(suite or SUITES[0], bool(bare)), first(guests or 0), say)
+        spec = known or self._new(Recipe(suite or SUITES[0], bool(bare)), first(guests or 0), bool(midway), say)
         self._runtime.directory.mkdir(parents=True, exist_ok=True)
         with self._locked():
-            self._make(spec, say)
+            assembly.make(self._runtime, spec, say)
 
     def down(self) -> bool:
         """Remove every trace of it; gives False when there was none."""
         with self._runtime.locked() as exists:
             if exists:
-                machine.end(self._runtime)
-                lan.remove(self._runtime)
-                shutil.rmtree(self._runtime.directory)
+                assembly.remove(self._runtime)
             return exists
 
     def reset(self) -> None:
         """Fresh disk, LAN and cluster.yaml, same name, keys and password: what tests use between scenarios."""
         spec = self._spec()
         with self._locked():
-            machine.end(self._runtime)
-            machine.wipe(self._runtime)
-            lan.remove(self._runtime)
-            for left in (self._runtime.cluster_file, *map(self._runtime.cut, network.NICS)):
-                left.unlink(missing_ok=True)
-            self._make(spec, _silent)
+            assembly.wipe(self._runtime)
+            assembly.make(self._runtime, spec, _silent)
 
     def status(self) -> RehearsalStatus | None:
         """Where everything is and how far the boot has come; None when there is no such rehearsal."""
@@ -115,6 +117,7 @@ class Rehearsal:
             name=self.name,
             suite=spec.suite,
             bare=spec.bare,
+            midway=spec.midway,
             netns=files.netns,
             cluster_file=files.cluster_file,
             ssh_config=files.ssh_config,
@@ -122,7 +125,7 @@ class Rehearsal:
             key=files.key,
             password_file=files.password_file,
             log=files.log("supervisor"),
-            hosts=_hosts(files, first(spec.guests)),
+            hosts=_hosts(files, spec.named_guests),
         )
 
     def on_lan(self, argv: Sequence[str]) -> list[str]:
@@ -135,9 +138,9 @@ class Rehearsal:
         options.setdefault("env", environment())
         return subprocess.run(self.on_lan(argv), check=options.pop("check", False), **options)
 
-    def ssh(self, *command: str) -> list[str]:
-        """The command that runs `command`, or a shell, in the hypervisor as the owner, over SSH from the LAN."""
-        return self.on_lan(["ssh", "-F", str(self._runtime.ssh_config), network.HOSTNAME, *command])
+    def ssh(self, *command: str, host: str = network.HOSTNAME) -> list[str]:
+        """The command that runs `command`, or a shell, on a host as the owner, over SSH from the LAN."""
+        return self.on_lan(["ssh", "-F", str(self._runtime.ssh_config), host, *command])
 
     @contextmanager
     def lan(self) -> Iterator[None]:
@@ -170,31 +173,18 @@ class Rehearsal:
         machine.reboot(self._runtime, power)
         self.wait_ssh()
 
-    def wait_ssh(self, timeout: float = 60.0) -> None:
-        """Wait until sshd greets a connection from the LAN; raise RehearsalError after `timeout` seconds."""
-        self._spec()
-        machine.wait_ssh(self._runtime, timeout)
+    def wait_ssh(self, timeout: float = 60.0, host: str = network.HOSTNAME) -> None:
+        """Wait until a host's sshd greets a connection from the LAN; raise RehearsalError after `timeout` seconds."""
+        known = {guest.name: guest.address for guest in self._spec().named_guests}
+        address = {network.HOSTNAME: network.HYPERVISOR, **known}.get(host)
+        if address is None:
+            raise BadRequest(f"Rehearsal {self.name} has no host {host}.")
+        machine.wait_ssh(self._runtime, timeout, address)
 
-    def _new(self, recipe: Recipe, guests: Sequence[Guest], say: Say) -> Spec:
+    def _new(self, recipe: Recipe, guests: Sequence[Guest], midway: bool, say: Say) -> Spec:
         built, disk = tree.ensure(recipe, say), image.ensure(say)
-        return Spec(self.name, recipe.suite, recipe.bare, str(built), str(disk), len(guests))
-
-    def _make(self, spec: Spec, say: Say) -> None:
-        """Every part completes what is there, so a second try after an interruption goes on where the first ended."""
-        files = self._runtime
-        for needed in filter(None, (spec.tree, spec.image)):
-            if not Path(needed).exists():
-                raise RehearsalError(f"{needed} is gone: take {self.name} down and bring it up again.")
-        spec.save(files.spec)
-        identity.ensure(files, first(spec.guests))
-        if not files.cluster_file.exists():
-            write(files.cluster_file, cluster_file.text(self.name, first(spec.guests)))
-        lan.ensure(files)
-        say("Booting the hypervisor.")
-        machine.ensure(files, spec)
-        if not any(files.cut(nic).exists() for nic in network.NICS):
-            machine.wait_ssh(files, 90)
-        say(f"Rehearsal {self.name} is running ({spec}).")
+        spec = Spec(self.name, recipe.suite, recipe.bare, str(built), str(disk), len(guests), midway)
+        return replace(spec, layer=str(midway_layer.ensure(spec, say))) if midway else spec
 
     def _must_be(self, known: Spec, **wanted: object) -> None:
         """What exists already under this name cannot become something else."""

@@ -8,7 +8,12 @@ from pathlib import Path
 
 from wizard.rehearsal import network
 from wizard.rehearsal.identity import HOST_KEY_TYPES, password_hash
+from wizard.rehearsal.recipe import libvirt_guests
+from wizard.rehearsal.record import Spec
 from wizard.rehearsal.runtime import Runtime, write
+
+# Seconds that a reboot waits for guests: emulated ones need about ten to shut down, disk-less ones never do.
+GUESTS_STOP = 60
 
 HOSTS = f"""\
 127.0.0.1 localhost
@@ -27,12 +32,13 @@ DNS={network.ROUTER}
 """
 
 
-def fresh(runtime: Runtime, tree: Path) -> None:
-    """Give the machine an empty disk over `tree`, with only its identity on it; the machine must be off."""
+def fresh(runtime: Runtime, spec: Spec) -> None:
+    """Give the machine an empty disk over its tree, with only its identity on it; the machine must be off."""
+    tree = Path(spec.tree)
     shutil.rmtree(runtime.work, ignore_errors=True)
     shutil.rmtree(runtime.upper, ignore_errors=True)
     runtime.upper.mkdir(mode=0o755)
-    for path, (text, mode) in _files(runtime, tree).items():
+    for path, (text, mode) in _files(runtime, spec).items():
         _put(runtime.upper, tree, Path(path), text, mode)
     _give_home(runtime.upper, tree)
     runtime.root.mkdir(exist_ok=True)
@@ -40,20 +46,22 @@ def fresh(runtime: Runtime, tree: Path) -> None:
     runtime.work.mkdir()
 
 
-def _files(runtime: Runtime, tree: Path) -> dict[str, tuple[str, int]]:
+def _files(runtime: Runtime, spec: Spec) -> dict[str, tuple[str, int]]:
     files = {
         "etc/hostname": (f"{network.HOSTNAME}\n", 0o644),
         "etc/hosts": (HOSTS, 0o644),
         "etc/resolv.conf": (f"nameserver {network.ROUTER}\n", 0o644),
         "etc/machine-id": (runtime.machine_id.read_text(), 0o444),
         "etc/systemd/network/10-lan.network": (LAN_NETWORK, 0o644),
-        "etc/shadow": (_shadow(runtime, tree), 0o640),
+        "etc/shadow": (_shadow(runtime, Path(spec.tree)), 0o640),
         f"home/{network.USER}/.ssh/authorized_keys": (runtime.key.with_suffix(".pub").read_text(), 0o600),
     }
     for kind in HOST_KEY_TYPES:
         private = runtime.host_keys / f"ssh_host_{kind}_key"
         files[f"etc/ssh/{private.name}"] = (private.read_text(), 0o600)
         files[f"etc/ssh/{private.name}.pub"] = (private.with_suffix(".pub").read_text(), 0o644)
+    if spec.named_guests:
+        files["etc/default/libvirt-guests"] = (libvirt_guests(GUESTS_STOP), 0o644)
     return files
 
 
@@ -65,12 +73,17 @@ def _shadow(runtime: Runtime, tree: Path) -> str:
     return "".join(":".join(fields) + "\n" for fields in lines)
 
 
-def _put(upper: Path, tree: Path, path: Path, text: str, mode: int) -> None:
-    """An overlay shows the upper directory's owner and mode, so these must be the tree's."""
+def parents(upper: Path, tree: Path, path: Path) -> None:
+    """Make the directories that a file in the upper directory needs, as they are in the tree."""
     for parent in reversed(path.parents[:-1]):
         if not (upper / parent).exists():
             (upper / parent).mkdir(mode=0o755)
             _own_like(tree / parent, upper / parent)
+
+
+def _put(upper: Path, tree: Path, path: Path, text: str, mode: int) -> None:
+    """An overlay shows the upper directory's owner and mode, so these must be the tree's."""
+    parents(upper, tree, path)
     write(upper / path, text, mode)
     _own_like(tree / path, upper / path)
     (upper / path).chmod(mode)

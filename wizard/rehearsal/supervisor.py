@@ -62,7 +62,8 @@ def _mount(runtime: Runtime, spec: Spec) -> None:
             with suppress(RehearsalError):  # its rehearsal may be removed at this moment
                 run(["umount", line.split()[4]])
     run(["mount", "-t", "tmpfs", "tmpfs", "/run"])
-    layers = f"lowerdir={spec.tree},upperdir={runtime.upper},workdir={runtime.work}"
+    lower = ":".join(filter(None, [spec.layer and f"{spec.layer}/upper", spec.tree]))
+    layers = f"lowerdir={lower},upperdir={runtime.upper},workdir={runtime.work}"
     run(["mount", "-t", "overlay", "overlay", "-o", layers, str(runtime.root)])
 
 
