@@ -16,7 +16,7 @@ SUITES = ("bookworm", "trixie")
 
 @cache
 def seen(suite: str, state: str) -> dict[str, Any]:
-    """Every fact's value: fresh, article or everywhere."""
+    """Every fact's value: fresh, article, everywhere or ufw."""
     directory = FIXTURES / suite / state
     return {fact.id: fact.parse(Output(0, (directory / f"{fact.id}.out").read_bytes())) for fact in FACTS}
 

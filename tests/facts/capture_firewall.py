@@ -9,17 +9,20 @@ import sys
 from pathlib import Path
 
 from tests.facts.capture_network import raw
+from wizard.facts.access import SSHD
 from wizard.facts.bridged import BRIDGED
 from wizard.facts.nat import NAT_LIVE
 from wizard.facts.nat_files import NAT_FILES
 from wizard.facts.network import LINKS, SSH_PATH
+from wizard.facts.sockets import SOCKETS
+from wizard.facts.ufw import UFW
 from wizard.facts.units import FIREWALL_UNITS
 from wizard.facts.wireguard import WIREGUARD
 from wizard.rehearsal import Rehearsal
 from wizard.stages.firewall_bridged import OWN_FILES
 
 FIXTURES = Path(__file__).parent / "fixtures" / "firewall"
-FACTS = (LINKS, SSH_PATH, BRIDGED, OWN_FILES, FIREWALL_UNITS, NAT_LIVE, NAT_FILES, WIREGUARD)
+FACTS = (LINKS, SSH_PATH, SSHD, SOCKETS, BRIDGED, OWN_FILES, FIREWALL_UNITS, NAT_LIVE, NAT_FILES, WIREGUARD, UFW)
 
 WG0 = """\
 [Interface]
@@ -51,6 +54,20 @@ printf 'net.bridge.bridge-nf-call-iptables = 1\\nnet.ipv4.ip_forward = 1\\n' >/e
 echo 'net/bridge/bridge-nf-call-ip6tables=1' >>/etc/ufw/sysctl.conf
 echo 'net.bridge.bridge-nf-call-iptables = 1' >>/etc/sysctl.conf
 """
+
+
+UFW_RULES = (
+    "allow 22/tcp",
+    "allow from 192.168.182.0/24 to any port 2049 proto tcp comment 'homek8s: old'",
+    "allow from fd00::/64 to any port 53 comment 'homek8s: ☃ x(y)'",
+    "route allow in on br0 out on br0 comment 'homek8s: br0 to itself'",
+    "route allow in on kube-isolated out on kube-isolated",
+    "limit 2222/tcp",
+    "allow log 6000:6007,8080/udp",
+    "deny from 10.0.0.1 comment 'not homek8s: mine'",
+    "allow OpenSSH",
+    "reject out on enp5s0 to any port 25",
+)
 
 
 def write(machine: Rehearsal, path: str, content: str) -> None:
@@ -87,6 +104,16 @@ def everywhere(machine: Rehearsal) -> None:
     machine.inside("virsh -q net-start default 2>&1; true")
 
 
+def ufw_on(machine: Rehearsal) -> None:
+    """ufw is on with rules of ours and of others, and an NFS server listens."""
+    for rule in UFW_RULES:
+        machine.inside(f"ufw {rule}")
+    machine.inside("ufw --force enable; sed -i s/FORWARD_POLICY=.*/FORWARD_POLICY=ACCEPT/ /etc/default/ufw")
+    machine.inside(
+        "nc -lk 2049 >/dev/null 2>&1 </dev/null & nc -lk -s 127.0.0.1 5432 >/dev/null 2>&1 </dev/null & true"
+    )
+
+
 def capture(machine: Rehearsal, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for fact in FACTS:
@@ -101,6 +128,9 @@ def main(name: str, suite: str) -> None:
     capture(machine, FIXTURES / suite / "article")
     everywhere(machine)
     capture(machine, FIXTURES / suite / "everywhere")
+    machine.reset()
+    ufw_on(machine)
+    capture(machine, FIXTURES / suite / "ufw")
 
 
 if __name__ == "__main__":

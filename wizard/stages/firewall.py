@@ -8,7 +8,7 @@ rules off the guests' packets, for the day when something else switches bridged 
 from __future__ import annotations
 
 from wizard.model import Stage, Step
-from wizard.stages import firewall_bridged, firewall_nat, fresh_firewall
+from wizard.stages import firewall_bridged, firewall_nat, firewall_ufw, fresh_firewall
 
 BRIDGED = Step(
     id="firewall.bridged",
@@ -21,6 +21,24 @@ BRIDGED = Step(
     fields=("firewall.filter_bridged",),
     fresh=fresh_firewall.bridged,
     look=fresh_firewall.look_at_bridged,
+)
+
+UFW = Step(
+    id="firewall.ufw",
+    title="The host's own firewall",
+    why="ufw closes every port of the host that is not listed. SSH is let in first, and everything goes back by itself "
+    "unless the host still answers.",
+    plan=firewall_ufw.plan,
+    facts=firewall_ufw.facts,
+    needs=("firewall.bridged",),
+    fields=(
+        "firewall.ufw.enabled",
+        "firewall.ufw.ssh_from",
+        "firewall.ufw.allow",
+        "firewall.ufw.routes",
+    ),
+    fresh=fresh_firewall.ufw,
+    look=fresh_firewall.look_at_ufw,
 )
 
 NAT = Step(
@@ -40,5 +58,5 @@ STAGE = Stage(
     id="firewall",
     title="Firewall",
     why="The host filters what is for itself, and lets guests talk to each other unchanged.",
-    steps=(BRIDGED, NAT),
+    steps=(BRIDGED, UFW, NAT),
 )
