@@ -98,10 +98,9 @@ def flows_of(ctx: Context) -> tuple[Flow, ...]:
     found: list[Flow] = []
     for name, networks in ((bridge.name, _lan(ctx)) if bridge else ("", []), (isolated and isolated.name, [])):
         ranges = [*networks, *([isolated.cidr] if isolated and name == isolated.name else [])]
-        for version in (4, 6) if name else ():
-            mine: list[Network | None] = [each for each in (*ranges, *pods) if each.version == version]
-            known = any(each.version == version for each in ranges)
-            found += [Flow(name or "", each, version) for each in (*mine, *([] if known else [None]))]
+        known = [Flow(name, each, each.version) for each in (*ranges, *pods)] if name else []
+        unknown = [Flow(name, None, version) for version in (4, 6)] if name and not ranges else []
+        found += [*known, *unknown]
     return tuple(found)
 
 

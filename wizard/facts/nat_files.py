@@ -82,7 +82,7 @@ def tables(rules: list[Written]) -> Iterator[tuple[Table, dict[int, Written]]]:
             numbered[number] = each
             rule = Rule(each.rule.text, each.rule.conditions, each.rule.verdict, each.rule.target, number)
             chain = chains.setdefault(each.chain, [])
-            chain.insert(each.place - 1 if each.verb == "I" else len(chain), rule)
+            chain.insert(0 if each.verb == "I" else len(chain), rule)
         targets = {rule.target for chain in chains.values() for rule in chain}
         bases = tuple(chain for chain in chains if chain not in targets and nat_iptables.forwarded(chain))
         family = "ip6" if program.startswith("ip6") else "ip" if program != "nft" else name.split(" ")[0]
@@ -92,7 +92,7 @@ def tables(rules: list[Written]) -> Iterator[tuple[Table, dict[int, Written]]]:
 # ---------------------------------------------------------------- kinds of file
 
 _POST = re.compile(r"\s*(pre|post)(up|down)\s*=\s*", re.IGNORECASE)
-_NFT = re.compile(r"\bnft\s+(?:-\S+\s+)*['\"]?(add|insert)\s+rule\s+((?:ip6?|inet)\s+)?(\S+)\s+(\S+)\s+")
+_NFT = re.compile(r"\b(add|insert)\s+rule\s+((?:ip6?|inet)\s+)?(\S+)\s+(\S+)\s+")
 
 
 def goes_down(line: Line) -> bool:
@@ -114,13 +114,22 @@ def _commands(line: Line, name: str) -> Iterator[Written]:
         place, head = found.place, max(start, found.head)
         yield Written(line, found.begin, found.end, "nat", found.program, found.chain, found.verb, rule, place, head)
     for begin, end in nat_iptables.pieces(line.text):
-        if begins := _NFT.search(line.text, begin, end):
-            text = line.text[begins.end() : end].rstrip().rstrip("'\"")
-            table = f"{(begins[2] or 'ip').strip()} {begins[3]}"
-            verb = "I" if begins[1] == "insert" else "A"
-            rule = nat_nft.parse_text(text.replace("%i", name))
-            here = (begins.end(), begins.end() + len(text))
-            yield Written(line, *here, table, "nft", begins[4], verb, rule, head=begins.start())
+        yield from _nft_commands(line, name, begin, end)
+
+
+def _nft_commands(line: Line, name: str, begin: int, end: int) -> Iterator[Written]:
+    """`nft add rule …`, or several of them within quotes, divided by `;`."""
+    program = re.compile(r"\bnft\s").search(line.text, begin, end)
+    if program is None:
+        return
+    for found in _NFT.finditer(line.text, begin, end):
+        quoted = re.search("['\"]", line.text[program.start() : found.start()])
+        head = found.start() if quoted else program.start()
+        text = re.split("[;'\"]\\s*(?:$|add\\b|insert\\b)", line.text[found.end() : end].rstrip())[0].rstrip()
+        rule = nat_nft.parse_text(text.replace("%i", name))
+        table = f"{(found[2] or 'ip').strip()} {found[3]}"
+        verb = "I" if found[1] == "insert" else "A"
+        yield Written(line, found.end(), found.end() + len(text), table, "nft", found[4], verb, rule, head=head)
 
 
 def _saved(file: NatFile) -> Iterator[Written]:

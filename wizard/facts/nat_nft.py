@@ -152,7 +152,7 @@ def parse_text(text: str, number: int = 0) -> Rule:
         at += negated or words[at : at + 1] == ["=="]
         values = tuple(_plain(words[at])) if at < len(words) else ()
         at += 1
-        known = not any(value.startswith(("@", "$")) for value in values)
+        known = what in ("source", "destination") or not any(value.startswith(("@", "$")) for value in values)
         conditions.append(Condition(what, values, negated) if known else Condition("other", values))
     return Rule(text, tuple(conditions), verdict, target, number)  # type: ignore[arg-type]
 

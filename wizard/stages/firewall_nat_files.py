@@ -6,7 +6,6 @@ written whole, and the way back needs them to be as we left them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from wizard.actions import Action, EditLine, WriteFile
@@ -56,14 +55,8 @@ def _line(file: NatFile, number: int, text: str, cures: tuple[Cured, ...]) -> st
 def _with_exemptions(file: NatFile, written: Written, text: str, cure: Cure) -> str:
     if not file.name and written.program != "nft":
         return "".join(f"-A {written.chain} {rule}\n" for rule in cure.before) + text
-    if not file.name:
-        head = text[written.head : written.begin]
-        return text[: written.head] + "".join(f"{head}{rule}; " for rule in cure.before) + text[written.head :]
     head = text[written.head : written.begin]
-    quoted = re.search(r"['\"]", head)
-    start = written.head + quoted.end() if quoted else written.head
-    head = head[quoted.end() :] if quoted else head
     if written.verb == "I":  # what is put first comes last
         more = "".join(f"; {head}{rule}" for rule in reversed(cure.before))
         return text[: written.end] + more + text[written.end :]
-    return text[:start] + "".join(f"{head}{rule}; " for rule in cure.before) + text[start:]
+    return text[: written.head] + "".join(f"{head}{rule}; " for rule in cure.before) + text[written.head :]
