@@ -23,6 +23,8 @@ from wizard.remote.ssh_config import SshConfig
 
 PATIENCE = 600.0
 """Seconds for which a lost host is tried again: a reboot with a long firmware check fits in."""
+SAY_EVERY = 30.0
+"""Seconds between two words about a host that is waited for, unless its answer changes."""
 GUEST_TIMEOUT = 8.0
 """Seconds for a guest to answer: it is near, and one that is off should not hold up the others."""
 
@@ -141,7 +143,7 @@ class Hosts:
 
     def await_answer(self, host: str, patience: float, stop: threading.Event) -> None:
         """Waits, at most `patience` seconds, for a host that may still be booting. Raises `HostUnavailable`."""
-        deadline = time.monotonic() + patience
+        deadline, said = time.monotonic() + patience, ("", patience + SAY_EVERY)
         while True:
             try:
                 self.connection(host)
@@ -152,7 +154,9 @@ class Hosts:
                 left = deadline - time.monotonic()
                 if left < 0 or stop.is_set():
                     raise
-                self._tell(HostAwaited(host, error.what, left))
+                if error.what != said[0] or left < said[1] - SAY_EVERY:
+                    said = (error.what, left)
+                    self._tell(HostAwaited(host, error.what, left))
                 stop.wait(2)
 
     def close(self) -> None:
