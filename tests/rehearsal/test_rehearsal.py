@@ -22,6 +22,7 @@ import pytest
 from wizard.facts.packages import HYPERVISOR_PACKAGES
 from wizard.rehearsal import SUITES, BadRequest, Boot, Rehearsal, RehearsalError
 from wizard.rehearsal.processes import Process
+from wizard.rehearsal.runtime import cache
 from wizard.rehearsal.waiting import until
 
 Hypervisor = Callable[..., Rehearsal]
@@ -481,6 +482,8 @@ def test_a_name_that_cannot_be_is_refused(name: str) -> None:
 
 def test_a_killed_build_leaves_no_half_tree_and_two_builders_share_one(hypervisor: Hypervisor, tmp_path: Path) -> None:
     hypervisor()  # skips where no rehearsal can run
+    # The guest image is another matter, and long in the building.
+    (tmp_path / "images").symlink_to(cache() / "images")
     here = {**os.environ, "HOMEK8S_CACHE": str(tmp_path)}
     command = [sys.executable, "-m", "wizard.cli.rehearse", "up", "--bare", "--name"]
     with subprocess.Popen([*command, "one"], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, env=here) as first:
