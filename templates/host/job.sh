@@ -65,9 +65,11 @@ start() {
   mkdir -p "$job"
   cat >"$job/script"
   cat /proc/sys/kernel/random/boot_id >"$job/boot"
+  unbuffered=$(command -v stdbuf || true) # what is waited for is in the log while it is waited for
   cat >"$job/run" <<RUN
 cd $job
-{ sh $job/script $id </dev/null; echo \$? >exit; } 2>&1 | { head -c 67108864 >>log; cat >/dev/null; }
+{ sh $job/script $id </dev/null; echo \$? >exit; } 2>&1 |
+  { ${unbuffered:+$unbuffered -o0} head -c 67108864 >>log; cat >/dev/null; }
 exit "\$(cat exit)"
 RUN
   cat >"$job/end" <<END

@@ -7,18 +7,23 @@ before looking, on the LAN alone, and with a free slot.
 from __future__ import annotations
 
 from wizard.cluster import Cluster, Guest
+from wizard.facts.guests import ADDRESSES, GuestAddresses
+from wizard.facts.identity import IDENTITY, Identity
 from wizard.facts.libvirt import DOMAINS, NETWORKS, Domain, Domains, Network, Networks
 from wizard.facts.network import LINKS, Link, Links
+from wizard.marks import read_there
 from wizard.model import HYPERVISOR, Known
 from wizard.stages.domain_xml import STEPS, Kept, kept
 from wizard.stages.fresh import Values
 from wizard.stages.guest_nics import isolated_mac, lan_mac
+from wizard.stages.guests_reach_nic import file_of
+from wizard.stages.libvirt_network import xml_file
 
 DOMAIN = (
     "<domain><devices><controller type='pci' index='1' model='pcie-root-port'/>{nics}</devices></domain>"  # a free port
 )
-READ_THERE = "READ-FROM-THE-HOST"
-"""Stands for what only the host itself knows."""
+MACVTAP = "<interface type='direct'><mac address='{mac}'/><source dev='a card' mode='bridge'/></interface>"
+UUID = "a uuid"
 NIC = "<interface type='network'><mac address='{mac}'/><source network='{network}'/></interface>"
 
 
@@ -30,6 +35,16 @@ def attach(cluster: Cluster) -> Values:
         if guest.create
     }
     return {**on_hypervisor(cluster), **created}
+
+
+def reach(cluster: Cluster) -> Values:
+    """Guests that were made here answer; the others run, and their first NIC is elsewhere if it is to be moved."""
+    values = {**on_hypervisor(cluster), (HYPERVISOR, ADDRESSES.id): Known(GuestAddresses())}
+    for guest in cluster.guests:
+        macs = tuple(each.mac for each in _domain(cluster, guest).live_interfaces)
+        values[guest.name, IDENTITY.id] = Known(Identity(guest.name, f"{guest.name}'s own", "", "", macs))
+        values[HYPERVISOR, xml_file(file_of(guest.name)).id] = Known(None)
+    return values
 
 
 def on_hypervisor(cluster: Cluster) -> Values:
@@ -52,9 +67,15 @@ def _networks(cluster: Cluster) -> list[Network]:
 
 
 def _domain(cluster: Cluster, guest: Guest) -> Domain:
-    lan = lan_mac(cluster, guest) if guest.create else READ_THERE
-    nics = [(lan, cluster.bridge.network)] if cluster.bridge else []
+    lan = lan_mac(cluster, guest) if guest.create else _mac(guest)
+    network = cluster.bridge.network if cluster.bridge else "default"
+    nics = [(MACVTAP if guest.nic == "bridge" and not guest.create else NIC).format(mac=lan, network=network)]
     if guest.create and guest.isolated_address and cluster.isolated:
-        nics.append((isolated_mac(cluster, guest), cluster.isolated.name))
-    xml = DOMAIN.format(nics="".join(NIC.format(mac=mac, network=network) for mac, network in nics))
-    return Domain(guest.name, READ_THERE, True, True, xml, xml)
+        nics.append(NIC.format(mac=isolated_mac(cluster, guest), network=cluster.isolated.name))
+    xml = DOMAIN.format(nics="".join(nics))
+    return Domain(guest.name, UUID, True, True, xml, xml)
+
+
+def _mac(guest: Guest) -> str:
+    """Of the first NIC of a guest that is there: only its host knows it."""
+    return read_there(f'virsh domiflist {guest.name} --inactive | sed -n "3s/.* //p"')

@@ -62,10 +62,14 @@ def cold_boot(name: str, done: str) -> Iterator[Action]:
 
     A reboot would keep the same machine (DOMAIN E9). A guest that does not shut down is never switched off by us.
     """
-    off = f"virsh domstate {name} | grep -qxF 'shut off'"
+    off = is_off(name)[-1]
     yield Run(("virsh", "shutdown", name), unless=("sh", "-c", f"{off} || {done}"))
     yield Wait(("sh", "-c", f"{off} || {done}"), SHUTDOWN, f"{name} is shut off")
     yield start(name)
+
+
+def is_off(name: str) -> tuple[str, ...]:
+    return ("sh", "-c", f"virsh domstate {name} | grep -qxF 'shut off'")
 
 
 def running(name: str) -> tuple[str, ...]:
