@@ -55,30 +55,31 @@ class ByHand:
         return done.stdout
 
     def step(self, step: str) -> str:
-        """Run, and where it is guarded, confirmed; what it said."""
+        """Run, and where it is guarded and did something, confirmed; what it said."""
         name = self.of(step)
-        confirm = self.confirmation(name)
-        if not confirm:
-            return self.ok(name)
-        begun = self.run(name)
+        begun, confirm = self.run(name), self.confirmation(name)
+        if not confirm or "nothing to do; it ran before" in begun.stdout:
+            assert begun.returncode == 0, begun.stdout + begun.stderr
+            return begun.stdout
         assert begun.returncode in (0, 255), begun.stdout + begun.stderr
         kept = self.ok(confirm)
         assert kept.endswith(f"{confirm}: kept\n")
         return begun.stdout + kept
 
+    def all(self) -> dict[str, str]:
+        """Every step, in its order; what each said."""
+        return {step: self.step(step) for step in (re.sub(r"^\d+-\w+-|\.sh$", "", name) for name in self.scripts)}
 
-def exported(wizard: WizardOn, *, connected: bool = False, name: str = "exported") -> ByHand:
-    """An export beside the wizard's state; unconnected, no host can be reached."""
-    directory = wizard.directory / name
-    if connected:
-        wizard.ok("export", "--format", "sh", "-o", str(directory))
-    else:
-        nowhere = wizard.directory / "nowhere"
-        nowhere.write_text("Host *\n  Port 1\n  StrictHostKeyChecking no\n")
-        argv = wizard.argv("export", "--ssh-config", str(nowhere), "--format", "sh", "-o", str(directory))
-        done = wizard.machine.run_on_lan(argv, capture_output=True, text=True, env=wizard.environment, timeout=60)
-        assert done.returncode == 0, done.stderr
-        assert "No host was looked at" in (directory / "README.txt").read_text()
+
+def exported(wizard: WizardOn, guard_seconds: int = 120) -> ByHand:
+    """An export by a wizard that reaches no host and remembers nothing, copied to the host."""
+    directory, nowhere = wizard.directory / "exported", wizard.directory / "nowhere"
+    nowhere.write_text("Host *\n  Port 1\n")
+    options = ["--ssh-config", str(nowhere), "--state-dir", str(wizard.directory / "empty")]
+    seconds = ["--guard-seconds", str(guard_seconds)]
+    done = wizard.run("export", *options, *seconds, "--format", "sh", "-o", str(directory))
+    assert done.returncode == 0, done.stderr
+    assert "No host was looked at" in (directory / "README.txt").read_text()
     by_hand = ByHand(wizard, directory)
     by_hand.copy()
     return by_hand

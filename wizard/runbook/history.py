@@ -26,6 +26,7 @@ class Tried:
     parts: int = 1
     reach: tuple[str, ...] = ()
     probes: tuple[Probe, ...] = ()
+    guarded: bool = False
     limit: int = 900
     """Seconds after which the host ended it, if it still ran."""
     word: str = ""
@@ -109,6 +110,7 @@ def _tried(entry: Entry) -> Tried:
         said["parts"],
         tuple(said.get("reach") or ()),
         probes,
+        said.get("reach") is not None,
         said.get("limit", 900),
     )
 
@@ -129,12 +131,10 @@ def in_force(runs: tuple[Run, ...]) -> tuple[Tried, ...]:
 
 
 def in_pieces(runs: tuple[Run, ...]) -> str:
-    """When something of it began that left its work half done, RFC 3339 UTC; empty where what is in force is all."""
-    for run in _since_undone(runs):
-        for tried in run.tried:
-            if tried.kept is not False and (run.undoing or not tried.took_effect):
-                return tried.at
-    return ""
+    """When something of it began that may have left its work half done, RFC 3339 UTC; empty where what is in force is
+    all. Under the guard nothing is left half done: what was not kept went back."""
+    half = (tried for run in _since_undone(runs) for tried in run.tried if run.undoing or not tried.took_effect)
+    return next((tried.at for tried in half if not tried.guarded), "")
 
 
 def _since_undone(runs: tuple[Run, ...]) -> tuple[Run, ...]:
