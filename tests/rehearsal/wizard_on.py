@@ -35,9 +35,9 @@ class WizardOn:
     def environment(self) -> dict[str, str]:
         return {**os.environ, "XDG_STATE_HOME": str(self.directory / "state")}
 
-    def run(self, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, verb: str, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         return self.machine.run_on_lan(
-            self.argv(verb, *arguments), capture_output=True, text=True, env=self.environment, timeout=300
+            self.argv(verb, *arguments), capture_output=True, text=True, env=self.environment, timeout=timeout
         )
 
     def start(self, verb: str, *arguments: str) -> subprocess.Popen[str]:
@@ -50,8 +50,8 @@ class WizardOn:
             env=self.environment,
         )
 
-    def ok(self, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        done = self.run(verb, *arguments)
+    def ok(self, verb: str, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        done = self.run(verb, *arguments, timeout=timeout)
         assert done.returncode == 0, f"status {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,8 +89,16 @@ def plan(given: Given) -> int:
         else:
             for row in rows:
                 click.echo(show.planned_text(row))
-            click.echo(f"{changes} to do." if changes else "Nothing to change.")
+            click.echo(_sum_of(rows))
     return worst([_status_of(row) for row in rows])
+
+
+def _sum_of(rows: Sequence[Planned]) -> str:
+    """What is to be done, and what cannot be said."""
+    changes = sum(isinstance(row.plan, Do) for row in rows)
+    unclear = sum(isinstance(row.plan, Unknown | Refused | Blocked) for row in rows)
+    words = f"{changes} to do" if changes else "Nothing to change"
+    return f"{words}, and {unclear} that cannot be said yet." if unclear else f"{words}."
 
 
 def _status_of(row: Planned) -> int:
