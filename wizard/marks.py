@@ -8,6 +8,7 @@ characters (templates/runbook/fill.sh).
 from __future__ import annotations
 
 import re
+from html import unescape
 
 WORD = "READ-FROM-THE-HOST"
 _COMMAND = r"[^'{}\\\n\t]+"
@@ -21,6 +22,11 @@ def read_there(command: str) -> str:
     return f"{WORD}{{{command}}}"
 
 
+def marks_in(text: str) -> tuple[tuple[str, str], ...]:
+    """(what stands between the braces, its command) of all marks, each once. In XML a quote is an entity there."""
+    return tuple(dict.fromkeys((written, unescape(written)) for written in _MARK.findall(text)))
+
+
 def commands_in(text: str) -> tuple[str, ...]:
     """The commands of all marks in it, each once."""
-    return tuple(dict.fromkeys(_MARK.findall(text)))
+    return tuple(dict.fromkeys(command for _, command in marks_in(text)))

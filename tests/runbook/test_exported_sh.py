@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,10 @@ from tests.runbook.exporting import AT, GUARD, Log, Machine, file, of, part, see
 from wizard import catalog
 from wizard.actions import Run, Wait
 from wizard.cluster.file import load
-from wizard.marks import commands_in, read_there
+from wizard.marks import WORD, commands_in, read_there
 from wizard.model import HYPERVISOR, Blocked, Do, Known, Nothing, Part, Secret, Unknown
 from wizard.runbook import Material, planned_fresh
+from wizard.runbook.replay import Replay, replays
 from wizard.runbook.scripts import scripts
 from wizard.script import compile_part
 
@@ -238,6 +240,29 @@ def test_text_that_only_looks_like_a_mark_is_not_run(machine: Machine) -> None:
     assert machine.run(script).returncode == 0
     assert path.read_text() == text
     assert not owned.exists()
+
+
+def test_a_mark_in_xml_is_filled_too(machine: Machine) -> None:
+    """XML writes a quote as an entity, in one way or another."""
+    path, mark = machine.root / "file", read_there('echo "52:54:00:00:00:01"')
+    entity = mark.replace('"', "&#34;")
+    xml = f"<mac address='{escape(mark)}'/><mac>{mark}</mac><mac address='{entity}'/>\n"
+    done = machine.run(one(reading('echo "52:54:00:00:00:01"', str(path), xml)))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("read from this host") == 1
+    mac = "52:54:00:00:00:01"
+    assert path.read_text() == f"<mac address='{mac}'/><mac>{mac}</mac><mac address='{mac}'/>\n"
+
+
+@pytest.mark.parametrize("example", sorted(path.name for path in EXAMPLES.glob("*.yaml")))
+def test_no_mark_of_the_examples_is_left(example: str) -> None:
+    loaded = load(EXAMPLES / example)
+    fresh = planned_fresh(loaded.cluster, catalog.STAGES, 120)
+    for each in replays(Material(loaded.cluster, loaded.text(), catalog.STAGES, fresh, (), AT, "away", fresh)):
+        left = each.script if isinstance(each, Replay) else ""
+        for written, _ in each.marks if isinstance(each, Replay) else ():
+            left = left.replace(f"{WORD}{{{written}}}", "")
+        assert WORD not in left, each.name
 
 
 @pytest.mark.parametrize("command", ["", "a'b", "a{b", "a}b", "a\\b", "a\nb", "a\tb"])

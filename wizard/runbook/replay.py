@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wizard.engine.planned import Planned
-from wizard.marks import commands_in
+from wizard.marks import commands_in, marks_in
 from wizard.model import Do, Guard, Part, Probe, Step, Unknown
 from wizard.runbook.book import Material
 from wizard.runbook.dates import when
@@ -33,12 +33,16 @@ class Replay:
     limit: int
     reach: tuple[str, ...] = ()
     probes: tuple[Probe, ...] = ()
-    reads: tuple[str, ...] = ()
-    """The commands whose answers, on the host, the script puts in the place of its marks."""
+    marks: tuple[tuple[str, str], ...] = ()
+    """(what stands between the braces, its command) of the marks in whose place the host's answers are put."""
 
     @property
     def name(self) -> str:
         return f"{self.step.id}@{self.target}"
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(command for _, command in self.marks))
 
 
 @dataclass(frozen=True)
@@ -101,9 +105,9 @@ def _would(material: Material, planned: Planned, origin: str) -> Iterator[Replay
 
 def _from_plan(planned: Planned, part: Part, script: str, origin: str, told: frozenset[str]) -> Replay:
     guard = part.guard or Guard(())
-    reads = tuple(each for each in commands_in(script) if each in told)
+    marks = tuple(sorted((each for each in marks_in(script) if each[1] in told), key=lambda mark: mark[1]))
     of = (planned.step, planned.target, part.on, part.title, script, origin, part.limit)
-    return Replay(*of, guard.reach, guard.probes, reads)
+    return Replay(*of, guard.reach, guard.probes, marks)
 
 
 def _told_there(material: Material, step: Step) -> frozenset[str]:

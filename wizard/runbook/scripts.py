@@ -127,6 +127,7 @@ def _script(material: Material, each: Numbered, mask: Mask) -> str:
         confirm=each.confirm,
         reach=shlex.quote(_line(mask, " or ".join(each.replay.reach))),
         reads=each.replay.reads,
+        marks=each.replay.marks,
         is_masked=each.is_masked,
         limit=each.replay.limit,
         part=part,
