@@ -1,0 +1,110 @@
+"""All of it, guests included: from the article half done and from bare machines to the end, and all the way back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from tests.rehearsal import bird, firewall_on
+from tests.rehearsal.conftest import Hypervisor
+from tests.rehearsal.tcp import tcp_source_of_guest
+from tests.rehearsal.wizard_on import WizardOn, forwarding_ports, links, picture
+from wizard.rehearsal import Rehearsal
+from wizard.rehearsal.waiting import until
+
+BOOTS = 600
+"""Seconds in which emulated guests have started, also beside other tests."""
+LAN = {"aki0": "192.168.182.130", "aki1": "192.168.182.131", "aki2": "192.168.182.132"}
+ISOLATED = {"aki0": "192.168.190.100", "aki1": "192.168.190.101", "aki2": "192.168.190.102"}
+
+
+def whole(machine: Rehearsal) -> dict[str, Any]:
+    """All that undo must bring back: as for the host alone, its rules, and what libvirt has of the guests."""
+    names = machine.inside("virsh list --all --name").split()
+    domains = {
+        name: machine.inside(
+            f"virsh dumpxml --inactive {name}; virsh dominfo {name} | grep -E '^(State|Autostart|Persistent)'"
+        )
+        for name in names
+    }
+    return {**picture(machine), "domains": domains, "firewall": firewall_on.picture(machine)}
+
+
+def plan_of(wizard: WizardOn) -> dict[str, str]:
+    return {f"{row['step']}@{row['target']}": row["state"] for row in wizard.json("plan")["steps"]}
+
+
+def nothing_to_do(wizard: WizardOn) -> None:
+    """Also once the guests are back by themselves."""
+
+    def seen() -> bool | None:
+        states = plan_of(wizard)
+        left = {name: state for name, state in states.items() if state != "done"}
+        assert set(left.values()) <= {"unknown"}, left
+        return not left or None
+
+    until(seen, BOOTS, "the guests did not come back")
+    done = wizard.run("plan", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["changes"] == 0
+
+
+def guests_talk(machine: Rehearsal, *names: str) -> None:
+    """Over TCP, on both networks, and each is seen with its own address."""
+    for one, other in pairwise(names):
+        for addresses in (LAN, ISOLATED):
+            assert tcp_source_of_guest(machine, one, other, addresses[other]) == addresses[one]
+
+
+def test_from_the_article_half_done_to_the_end_through_a_reboot_and_back(
+    hypervisor: Hypervisor, tmp_path: Path
+) -> None:
+    machine = hypervisor(midway=True)
+    wizard = WizardOn(machine, tmp_path / "owner")
+    before = whole(machine)
+    planned = plan_of(wizard)
+    assert {name for name, state in planned.items() if state == "done"} >= {
+        "bridge.network@hypervisor",
+        "guests.reach@aki0",
+    }
+    wizard.ok("apply", "--yes", timeout=BOOTS * 2)
+    nothing_to_do(wizard)
+    assert links(machine)["br0"]["addresses"] == ["192.168.182.100/24"]
+    assert "enp4s0" in forwarding_ports(machine, "br0")
+    assert "enp5s0" not in forwarding_ports(machine, "br0")
+    guests_talk(machine, "aki0", "aki1", "aki2")
+    bird.peers(machine, "kube-isolated", ("192.168.190.140", "192.168.190.141"))
+    assert bird.established(machine)
+    machine.reboot(power=False)
+    nothing_to_do(wizard)
+    guests_talk(machine, "aki0", "aki1", "aki2")
+    wizard.ok("undo", "--all", "--yes", timeout=BOOTS * 2)
+    same_as(before, lambda: whole(machine))
+
+
+def test_from_a_bare_machine_to_guests_through_a_reboot_and_back(hypervisor: Hypervisor, tmp_path: Path) -> None:
+    machine = hypervisor("trixie", guests=2)
+    wizard = WizardOn(machine, tmp_path / "owner")
+    before = whole(machine)
+    wizard.ok("apply", "--yes", timeout=BOOTS * 3)
+    nothing_to_do(wizard)
+    guests_talk(machine, "aki0", "aki1")
+    machine.reboot(power=False)
+    nothing_to_do(wizard)
+    guests_talk(machine, "aki0", "aki1")
+    refused = wizard.run("undo", "--all", "--yes", timeout=BOOTS)
+    assert refused.returncode == 5
+    assert "--destroy aki1" in refused.stderr
+    assert machine.inside("virsh domstate aki1").strip() == "running"
+    wizard.ok("undo", "--all", "--yes", "--destroy", "aki0", "--destroy", "aki1", timeout=BOOTS)
+    same_as(before, lambda: whole(machine))
+    assert not machine.inside("ls /var/lib/libvirt/images | grep aki; true")
+
+
+def same_as(before: dict[str, Any], now: Callable[[], dict[str, Any]]) -> None:
+    after = now()
+    for key in before:
+        assert after[key] == before[key], key
