@@ -12,7 +12,7 @@ from wizard.rehearsal.runtime import Runtime
 RUNNING = "virsh -c qemu:///system list --name"
 # libvirt starts those marked for autostart before it answers; the others wait to be told.
 ASLEEP = "virsh -c qemu:///system list --inactive --with-managed-save --name"
-WAKE_LIMIT = 120.0
+WAKE_LIMIT = 240.0
 
 
 def boot_states(runtime: Runtime, guests: Sequence[Guest]) -> list[Boot]:

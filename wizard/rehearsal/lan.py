@@ -126,7 +126,8 @@ def _serve(runtime: Runtime) -> None:
         start(argv, runtime.process("dnsmasq"), runtime.log("dnsmasq"))
         until(lambda: _answers(runtime.netns), 10, f"dnsmasq did not start (see {runtime.log('dnsmasq')})")
     if not _alive(runtime, "router"):
-        argv = on(runtime.netns, sys.executable, router.__file__, network.BRIDGE)
+        # The directory only says whose it is, to those who look for what is left of a rehearsal.
+        argv = on(runtime.netns, sys.executable, router.__file__, network.BRIDGE, str(runtime.directory))
         start(argv, runtime.process("router"), runtime.log("router"))
 
 

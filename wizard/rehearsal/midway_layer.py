@@ -62,17 +62,17 @@ def _build(base: Spec, layer: Path, say: Say) -> None:
     runtime = Runtime.named(layer.name)
     building = layer.with_name(f".{layer.name}.building")
     shutil.rmtree(building, ignore_errors=True)
-    if runtime.directory.exists():
-        assembly.remove(runtime)
     building.mkdir()
-    runtime.directory.mkdir(parents=True)
-    try:
-        _play(runtime, replace(base, name=layer.name), building, say)
-        _keep(runtime, building)
-        building.rename(layer)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-        assembly.remove(runtime)
+    runtime.directory.mkdir(parents=True, exist_ok=True)
+    with runtime.locked():
+        assembly.wipe(runtime)
+        try:
+            _play(runtime, replace(base, name=layer.name), building, say)
+            _keep(runtime, building)
+            building.rename(layer)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+            assembly.remove(runtime)
 
 
 def _play(runtime: Runtime, spec: Spec, building: Path, say: Say) -> None:
