@@ -17,6 +17,7 @@ from wizard.facts.units import FIREWALL_UNITS, Unit
 from wizard.facts.wireguard import WIREGUARD, Wireguard
 from wizard.model import HYPERVISOR, AnyFact, Known, Seen
 from wizard.stages.firewall_bridged import MODULES, OWN_FILES, SYSCTL, UDEV
+from wizard.stages.firewall_ufw import AFTER_GUARD, DROP_IN
 
 Values = Mapping[tuple[str, str], Seen]
 
@@ -35,6 +36,7 @@ def ufw(cluster: Cluster) -> Values:
     """Installed, off, and without a rule; sshd listens where it usually does."""
     facts: dict[AnyFact[Any], object] = {
         UFW: Ufw(installed=True),
+        AFTER_GUARD: {DROP_IN: None},
         SSH_PATH: None,
         SSHD: Sshd((22,), (), 10, False),
         SOCKETS: (),
