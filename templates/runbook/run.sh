@@ -52,7 +52,7 @@ stands() { # SCRIPT: ends where it ran before, was not taken back since, and all
     cmp -s "$1" "$earlier/script" || continue
     grep -qs '^success ' "$earlier/rc" || continue
     [ "$(cat "$home/guard/pending" 2>/dev/null)" != "$of" ] || fail 73 "it ran, and waits to be confirmed"
-    awk -F '\t' -v of="$of" '$1 == of && $3 == "end" { exit 1 }' "$home/manifest" || continue
+    awk -F '\t' -v of="$of" '$1 == of && $3 == "end" { exit 1 }' "$home/manifest" 2>/dev/null || continue
     say "$name: nothing to do; it ran before ($of), and its work is there. To run it all the same: sh $name again"
     exit 0
   done

@@ -109,7 +109,7 @@ GUARD = Guard(("192.168.182.100",), (Probe("the gateway answers", ("test", "-e",
 SYSTEMD_RUN = r"""#!/bin/sh
 # Runs at once what a service would run; a timer is only noted.
 for each in "$@"; do
-  case $each in --on-active=*) echo "$*" >>{home}/timers; exit 0 ;; ExecStopPost=*) end=${{each#*=}} ;; esac
+  case $each in --on-active=*) echo "$*" >>{home}/timers; exit 0 ;; ExecStopPost=*) end=${each#*=} ;; esac
   run=$last last=$each
 done
 status=0
@@ -127,8 +127,9 @@ class Machine:
         self.programs.mkdir()
         self.home.mkdir()
         (root / "units").mkdir()
-        for name, text in {"systemctl": "#!/bin/sh\n", "systemd-run": SYSTEMD_RUN.format(home=self.home)}.items():
-            (self.programs / name).write_text(text)
+        programs = {"systemctl": "#!/bin/sh\n", "systemd-run": SYSTEMD_RUN, "sync": "#!/bin/sh\n"}
+        for name, text in programs.items():
+            (self.programs / name).write_text(text.replace("{home}", str(self.home)))
             (self.programs / name).chmod(0o755)
 
     def here(self, script: str) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wizard.engine.planned import Planned
+from wizard.events import State
+from wizard.journal import fold
 from wizard.marks import commands_in, marks_in
 from wizard.model import Do, Guard, Part, Probe, Step, Unknown
 from wizard.runbook.book import Material
@@ -59,38 +61,45 @@ class LeftOut:
 
 
 def replays(material: Material) -> tuple[Replay | LeftOut, ...]:
-    past = histories(material.entries)
+    past, standings = histories(material.entries), fold(material.entries)
     planned = {each.name: each for each in material.planned}
     fresh = {each.name: each for each in material.fresh or material.planned}
     found: list[Replay | LeftOut] = []
+    for step, target in _targets(material):
+        runs, name = past.get((step.id, target), ()), f"{step.id}@{target}"
+        standing = standings.get((step.id, target))
+        if halfway := in_pieces(runs):
+            origin = f"{FRESH}; what ran here was cut off half-way at {when(halfway)}, so it is not all there is"
+            found += _would(material, fresh[name], origin)
+        elif ran := in_force(runs):
+            found += _ran(step, target, ran, planned[name] if material.looked else None)
+        elif standing and standing.state is State.SKIPPED:
+            found.append(LeftOut(step, target, f"skipped: {standing.reason}"))
+        elif _not_seen(planned[name], material):
+            found += _would(material, fresh[name], FRESH)
+        else:
+            found += _would(material, planned[name], NOW)
+    return tuple(found)
+
+
+def _targets(material: Material) -> Iterator[tuple[Step, str]]:
     for stage in material.stages:
         for step in stage.steps:
             for target in step.targets(material.cluster):
-                runs, name = past.get((step.id, target), ()), f"{step.id}@{target}"
-                if halfway := in_pieces(runs):
-                    origin = (
-                        f"{FRESH}; what ran here was cut off half-way at {when(halfway)}, so it is not all there is"
-                    )
-                    found += _would(material, fresh[name], origin)
-                elif ran := in_force(runs):
-                    found += _ran(step, target, ran)
-                elif _not_seen(planned[name], material):
-                    found += _would(material, fresh[name], FRESH)
-                else:
-                    found += _would(material, planned[name], NOW)
-    return tuple(found)
+                yield step, target
 
 
 def _not_seen(planned: Planned, material: Material) -> bool:
     return not material.looked or (isinstance(planned.plan, Unknown) and planned.plan.unreachable)
 
 
-def _ran(step: Step, target: str, ran: tuple[Tried, ...]) -> Iterator[Replay]:
+def _ran(step: Step, target: str, ran: tuple[Tried, ...], now: Planned | None) -> Iterator[Replay]:
     """A script that ran twice in a row is there once."""
+    since = f"; by now more would be done: {now.reason}" if now and isinstance(now.plan, Do) else ""
     for place, each in enumerate(ran):
         if place and (each.host, each.script) == (ran[place - 1].host, ran[place - 1].script):
             continue
-        origin = f"what ran here at {when(each.at)}"
+        origin = f"what ran here at {when(each.at)}{since}"
         yield Replay(step, target, each.host, each.title, each.script, origin, each.limit, each.reach, each.probes)
 
 
