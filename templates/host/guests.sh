@@ -40,7 +40,7 @@ guest_known() { # IMAGE KEY: what qemu-img says of it
 
 guest_disk() { # IMAGE FILE CONSOLE BYTES [SHA256]: a full copy of the image, as large as wanted, its console empty
   if [ -e "$2" ]; then
-    grep -qF "guest_disk_gone $2 " "$home/manifest" || fail 75 "$2 is there by now, and not from here; it is left as it is"
+    grep -qF "remove_guest_disk $2 " "$home/manifest" || fail 75 "$2 is there by now, and not from here; it is left as it is"
     return
   fi
   [ -e "$1" ] || fail 1 "there is no image $1"
@@ -53,7 +53,7 @@ guest_disk() { # IMAGE FILE CONSOLE BYTES [SHA256]: a full copy of the image, as
   esac
   [ "$(guest_known "$1" virtual-size)" -le "$4" ] || fail 1 "the disk in $1 is larger than the guest's disk is to be: $4 bytes"
   directory "${2%/*}"
-  on_undo "guest_disk_gone $2 $3"
+  on_undo "remove_guest_disk $2 $3"
   rm -f -- "$3"
   say "qemu-img convert -f $format -O qcow2 $1 $2"
   qemu-img convert -f "$format" -O qcow2 "$1" "$2.part"
@@ -63,7 +63,7 @@ guest_disk() { # IMAGE FILE CONSOLE BYTES [SHA256]: a full copy of the image, as
   mv -- "$2.part" "$2"
 }
 
-guest_disk_gone() { # FILE CONSOLE
+remove_guest_disk() { # FILE CONSOLE
   rm -f -- "$1" "$1.part" "$2" "$2".[0-9]*
 }
 
@@ -74,12 +74,12 @@ guest_defined() { # NAME
 guest_define() { # NAME UUID FILE ARGUMENT-OF-VIRT-INSTALL…: defined, unless it is; FILE keeps the definition
   name=$1 uuid=$2 file=$3; shift 3
   if guest_defined "$name"; then return; fi
-  on_undo "guest_gone $name $uuid $file"
+  on_undo "remove_guest $name $uuid $file"
   virt-install --connect qemu:///system --name "$name" --uuid "$uuid" "$@" --print-xml >"$file"
   virsh define --validate "$file"
 }
 
-guest_gone() { # NAME UUID FILE: unless it is another guest by now
+remove_guest() { # NAME UUID FILE: unless it is another guest by now
   if [ "$(virsh domuuid "$1" 2>/dev/null | head -n 1)" = "$2" ]; then
     guest_off "$1" || virsh destroy "$1"
     virsh undefine "$1" --nvram --managed-save --snapshots-metadata --checkpoints-metadata

@@ -53,8 +53,8 @@ def cluster(create: dict[str, Any] | None = None, bridge: dict[str, Any] | None 
 
 CLUSTER = cluster()
 UUID = uuid_of(CLUSTER, "aki0")
-GONE = f"guest_gone aki0 {UUID} {PATHS.definition}"
-DISK_GONE = f"guest_disk_gone {PATHS.disk} {PATHS.console}"
+GONE = f"remove_guest aki0 {UUID} {PATHS.definition}"
+DISK_GONE = f"remove_guest_disk {PATHS.disk} {PATHS.console}"
 
 
 def context(wanted: Cluster = CLUSTER, notes: tuple[str, ...] = (), **changed: Any) -> Context:
@@ -358,7 +358,7 @@ def test_undo_destroys_and_is_refused_for_another_guest() -> None:
     assert found.risk is Risk.DESTROYS_DATA
     assert found.irreversible == "the disk of aki0 with all that is on it is deleted"
     assert found.parts[0].actions == inverses
-    assert "guest_disk_gone() {" in compile_part(STEP.id, "aki0", found.parts[0])
+    assert "remove_guest_disk() {" in compile_part(STEP.id, "aki0", found.parts[0])
     other = context(notes=(DISK_GONE, GONE), libvirt_domains=Domains((domain(uuid="another"),)))
     assert isinstance(STEP.undo(other, "aki0", inverses), Refused)
     gone = STEP.undo(context(notes=(GONE,)), "aki0", inverses)

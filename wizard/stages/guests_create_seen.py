@@ -45,13 +45,13 @@ def uuid_of(cluster: Cluster, name: str) -> str:
 
 def made_here(ctx: Context, domain: Domain) -> bool:
     """Noted on the host, and not another one of that name."""
-    return domain.uuid == uuid_of(ctx.cluster, domain.name) and f"guest_gone {domain.name} {domain.uuid}" in _notes(
+    return domain.uuid == uuid_of(ctx.cluster, domain.name) and f"remove_guest {domain.name} {domain.uuid}" in _notes(
         ctx, domain.name
     )
 
 
 def disk_is_ours(ctx: Context, name: str) -> bool:
-    return f"guest_disk_gone {Paths(name).disk}" in _notes(ctx, name)
+    return f"remove_guest_disk {Paths(name).disk}" in _notes(ctx, name)
 
 
 def _notes(ctx: Context, name: str) -> set[str]:
