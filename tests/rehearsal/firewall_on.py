@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from tests.rehearsal import wireguard
 from tests.rehearsal.wizard_on import WizardOn
@@ -48,7 +49,7 @@ class FirewallOn(WizardOn):
         self.cluster_file.write_text(text + section)
 
 
-def picture(machine: Rehearsal) -> dict[str, object]:
+def picture(machine: Rehearsal) -> dict[str, Any]:
     """Files, live rules of all families without counters, and sysctls; empty chains and tables do not count."""
     legacy = "".join(
         f"if grep -qs . /proc/net/{v}_tables_names; then {v}tables-legacy-save; fi; " for v in ("ip", "ip6")

@@ -8,10 +8,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from tests.rehearsal import bird, firewall_on
+from tests.rehearsal import bird
 from tests.rehearsal.conftest import Hypervisor
+from tests.rehearsal.pictures import whole
 from tests.rehearsal.tcp import tcp_source_of_guest
-from tests.rehearsal.wizard_on import WizardOn, forwarding_ports, links, picture
+from tests.rehearsal.wizard_on import WizardOn, forwarding_ports, links
 from wizard.rehearsal import Rehearsal
 from wizard.rehearsal.waiting import until
 
@@ -19,18 +20,6 @@ BOOTS = 600
 """Seconds in which emulated guests have started, also beside other tests."""
 LAN = {"aki0": "192.168.182.130", "aki1": "192.168.182.131", "aki2": "192.168.182.132"}
 ISOLATED = {"aki0": "192.168.190.100", "aki1": "192.168.190.101", "aki2": "192.168.190.102"}
-
-
-def whole(machine: Rehearsal) -> dict[str, Any]:
-    """All that undo must bring back: as for the host alone, its rules, and what libvirt has of the guests."""
-    names = machine.inside("virsh list --all --name").split()
-    domains = {
-        name: machine.inside(
-            f"virsh dumpxml --inactive {name}; virsh dominfo {name} | grep -E '^(State|Autostart|Persistent)'"
-        )
-        for name in names
-    }
-    return {**picture(machine), "domains": domains, "firewall": firewall_on.picture(machine)}
 
 
 def plan_of(wizard: WizardOn) -> dict[str, str]:

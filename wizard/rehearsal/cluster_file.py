@@ -76,7 +76,7 @@ def text(spec: Spec) -> str:
         "accept": ", ".join((*FINDINGS, "small-guest") if guests else FINDINGS),
     }
     listed = "".join(_guest(guest, spec) for guest in guests) or " []"
-    return HYPERVISOR.format(**words) + (FIREWALL if spec.midway else "") + GUESTS.format(guests=listed)
+    return HYPERVISOR.format(**words) + FIREWALL + GUESTS.format(guests=listed)
 
 
 def _guest(guest: Guest, spec: Spec) -> str:
