@@ -75,9 +75,8 @@ def in_guest(wizard: WizardOn, command: str) -> str:
 
 def files(wizard: WizardOn) -> set[str]:
     """All that could be left of a guest."""
-    found = wizard.machine.inside(
-        f"find {IMAGES} {NOTES}/guests /var/lib/libvirt/qemu/nvram /var/log/libvirt/qemu -name '*aki0*' 2>/dev/null; true"
-    )
+    places = f"{IMAGES} {NOTES}/guests /var/lib/libvirt/qemu/nvram /var/log/libvirt/qemu"
+    found = wizard.machine.inside(f"find {places} -name '*aki0*' 2>/dev/null; true")
     return set(found.split()) - {"/var/log/libvirt/qemu/aki0.log"}
 
 

@@ -385,3 +385,18 @@ def test_an_unconnected_runbook_shows_it() -> None:
         found = STEP.plan(Context(wanted, STEP.fresh(wanted)), "aki0")
         assert isinstance(found, Do)
         assert len(found.parts) == 3
+
+
+def test_a_runbook_shows_commands_that_can_be_typed() -> None:
+    from wizard.runbook.reading import Command, read_script
+
+    url = cluster({"image": "https://images.example/debian.qcow2", "sha256": "ab" * 32})
+    parts = do(url, files=replace(READY, image=None, curl=False)).parts
+    bodies = [read_script(compile_part(STEP.id, "aki0", part)) for part in parts]
+    lines = [deed.line for body in bodies for deed in body.main if isinstance(deed, Command)]
+    words = [line.split()[0] for line in lines]
+    assert words == [
+        *("apt-get", "apt-get", "curl", "qemu-img", "xorrisofs", "virt-install", "virsh", "virsh", "tail"),
+        *("cloud-init", "virsh"),
+    ]
+    assert "--print-xml >/var/lib/homek8s-wizard/guests/aki0/domain.xml && virsh define" in lines[5]

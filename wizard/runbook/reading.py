@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wizard.actions import END
+from wizard.runbook.guest_words import GUEST_WORDS
 
 KEPT = "/var/lib/homek8s-wizard"
 """Where a host keeps the before-images, the logs and the notes for the way back."""
@@ -196,6 +197,8 @@ def _typed(words: list[str]) -> Command:
             return Command(shlex.join(("virsh", "define", path)))
         case ["unplug", domain, mac]:
             return Command(shlex.join(("virsh", "detach-interface", domain, "network", "--mac", mac, "--live")))
+        case [word, *arguments] if word in GUEST_WORDS:
+            return Command(*GUEST_WORDS[word](arguments))
         case _:
             return Command(shlex.join(words))
 
@@ -203,6 +206,7 @@ def _typed(words: list[str]) -> Command:
 _LIBRARY = (
     *("await", "restore", "keep_domain", "define_again", "unplug"),
     *("packages_refresh", "packages_install", "packages_remove", "packages_purge"),
+    *GUEST_WORDS,
 )
 
 
