@@ -32,9 +32,11 @@ def wizard_on(hypervisor: Hypervisor, tmp_path: Path) -> Wizards:
 
 
 def wish_for_more(wizard: WizardOn) -> None:
-    """The card's MAC on the bridge, which only the host knows; and the host's filters left out of the LAN's way."""
+    """The card's MAC on the bridge, which only the host knows; the host's filters out of the LAN's way, and ufw."""
     text = wizard.cluster_file.read_text().replace("  name: br0\n", "  name: br0\n  keep_mac: true\n")
-    wizard.cluster_file.write_text(text.rstrip("\n") + "\nfirewall:\n  filter_bridged: false\n")
+    nfs = "{from: 192.168.182.0/24, port: 2049, proto: tcp, comment: NFS}"
+    firewall = f"firewall:\n  filter_bridged: false\n  ufw: {{enabled: true, allow: [{nfs}]}}\n"
+    wizard.cluster_file.write_text(text.rstrip("\n") + "\n" + firewall)
 
 
 def changed(machine: Rehearsal, before: dict[str, Any]) -> dict[str, str]:
@@ -60,6 +62,8 @@ def until_settled(by_hand: ByHand) -> str:
     return inside("cut -d' ' -f2- /var/lib/homek8s-wizard/guard/outcome").strip()
 
 
+ALL_COMMANDS = {"firewall.ufw"}
+"""There is nothing to ask before they run, so they run each time."""
 OF_THE_KERNEL = {"firewall.bridged"}
 """A fresh host has no br_netfilter; the kernel of this machine, which a rehearsal shares, may have it."""
 
@@ -70,7 +74,7 @@ def test_by_hand_a_fresh_host_comes_to_where_the_wizard_brings_it(wizard_on: Wiz
     by_hand = exported(here)
     assert "error" not in "".join(by_hand.all().values())
     for step, said in by_hand.all().items():
-        assert "nothing to do; it ran before" in said or step in OF_THE_KERNEL, f"{step}: {said}"
+        assert "nothing to do; it ran before" in said or step in ALL_COMMANDS, f"{step}: {said}"
     there.ok("apply", "--yes")
     assert without_files(here.machine) == without_files(there.machine)
     assert changed(here.machine, before) == changed(there.machine, before_there)
@@ -120,6 +124,24 @@ def test_a_change_that_takes_something_away_is_not_confirmed(wizard_on: Wizards)
     assert "not confirmed, because this is no longer so: the name server 192.168.182.1 answers" in refused.stderr
     machine.inside("ip route del blackhole 192.168.182.1/32")
     assert by_hand.ok(by_hand.confirmation(name)).endswith("kept\n")
+
+
+def test_a_lease_moves_to_the_bridge_with_what_only_the_host_knows(wizard_on: Wizards) -> None:
+    wizard = wizard_on()
+    lease = "[Match]\\nName=enp5s0\\n[Network]\\nDHCP=ipv4\\n[DHCPv4]\\nUseRoutes=no\\n"
+    wizard.machine.inside(f"printf '{lease}' >/etc/systemd/network/20-spare.network; networkctl reload")
+    wizard.machine.inside("until ip -4 addr show dev enp5s0 dynamic | grep -q inet; do sleep 0.2; done")
+    before = picture(wizard.machine)
+    wizard.wish(port="enp5s0", addresses="", gateway="", nameservers="")
+    text = wizard.cluster_file.read_text().replace("  port: enp5s0\n", "  port: enp5s0\n  dhcp: true\n")
+    wizard.cluster_file.write_text(text)
+    by_hand = exported(wizard)
+    for _ in range(2):
+        assert re.search(r"read from this host: 0x[0-9a-f]+ ", by_hand.step("bridge.port"))
+    assert links(wizard.machine)["br0"]["addresses"] == before["links"]["enp5s0"]["addresses"]
+    assert "bridge.port" not in to_do(wizard)
+    wizard.ok("undo", "bridge.port", "--yes")
+    assert picture(wizard.machine) == before
 
 
 def test_a_bare_machine_gets_its_packages(wizard_on: Wizards) -> None:
