@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,15 +38,6 @@ def planned(wizard: OnPaper, name: str = "d0") -> dict[str, object]:
         r for r in wizard.json("plan", "guests.attach")["steps"] if r["step"] == "guests.attach" and r["target"] == name
     ]
     return row  # type: ignore[no-any-return]
-
-
-def obeying(wizard: OnPaper, name: str = "d0") -> threading.Thread:
-    """A guest without a system does not react: this switches it off once it is asked to shut down."""
-    logs = "/var/lib/homek8s-wizard/jobs/*/log"
-    script = f"until grep -qs 'virsh shutdown {name}' {logs}; do sleep 0.1; done; sleep 0.5; virsh destroy {name}"
-    thread = threading.Thread(target=lambda: wizard.inside(script), daemon=True)
-    thread.start()
-    return thread
 
 
 # ---------------------------------------------------------------- there and back
@@ -89,7 +79,7 @@ def test_room_is_seen_as_libvirt_sees_it_and_without_it_the_guest_is_booted_cold
     assert row["risk"] == "restarts-machine"
     asked = wizard.run("apply", "guests.attach")
     assert asked.returncode == 5, "a restart is asked about"
-    obeying(wizard)
+    wizard.obeying("d0")
     done = wizard.ok(*ATTACH)
     assert "virsh start d0" in done.stdout + done.stderr
     assert wizard.nics() == wizard.nics(inactive=True)

@@ -62,3 +62,20 @@ echo end""",
     _addresses,
     limit=30,
 )
+
+
+def _uptimes(output: Output) -> Mapping[str, int]:
+    rows = (line.split("\t") for line in output.text.splitlines())
+    return {name: int(seconds) for name, seconds in rows if seconds.strip().isdecimal()}
+
+
+UPTIMES = Fact(
+    "guest-uptimes",
+    r"""for file in /run/libvirt/qemu/*.pid; do
+  [ -e "$file" ] || continue
+  name=${file##*/}
+  printf '%s\t%s\n' "${name%.pid}" "$(ps -o etimes= -p "$(cat "$file")" | tr -d ' ')"
+done""",
+    _uptimes,
+)
+"""Seconds for which each running guest's QEMU has run: how long ago it was switched on. A reboot does not count."""

@@ -7,12 +7,12 @@ before looking, on the LAN alone, and with a free slot.
 from __future__ import annotations
 
 from wizard.cluster import Cluster, Guest
-from wizard.facts.guests import ADDRESSES, GuestAddresses
+from wizard.facts.guests import ADDRESSES, UPTIMES, GuestAddresses
 from wizard.facts.identity import IDENTITY, Identity
 from wizard.facts.libvirt import DOMAINS, NETWORKS, Domain, Domains, Network, Networks
 from wizard.facts.network import LINKS, Link, Links
 from wizard.marks import read_there
-from wizard.model import HYPERVISOR, Known
+from wizard.model import HYPERVISOR, Known, Seen
 from wizard.stages.domain_xml import STEPS, Kept, kept
 from wizard.stages.fresh import Values
 from wizard.stages.guest_nics import isolated_mac, lan_mac
@@ -39,7 +39,8 @@ def attach(cluster: Cluster) -> Values:
 
 def reach(cluster: Cluster) -> Values:
     """Guests that were made here answer; the others run, and their first NIC is elsewhere if it is to be moved."""
-    values = {**on_hypervisor(cluster), (HYPERVISOR, ADDRESSES.id): Known(GuestAddresses())}
+    values: dict[tuple[str, str], Seen] = dict(on_hypervisor(cluster))
+    values |= {(HYPERVISOR, ADDRESSES.id): Known(GuestAddresses()), (HYPERVISOR, UPTIMES.id): Known({})}
     for guest in cluster.guests:
         macs = tuple(each.mac for each in _domain(cluster, guest).live_interfaces)
         values[guest.name, IDENTITY.id] = Known(Identity(guest.name, f"{guest.name}'s own", "", "", macs))

@@ -11,7 +11,7 @@ from typing import Any
 
 from wizard.actions import Action
 from wizard.cluster import Cluster, Guest
-from wizard.facts.guests import ADDRESSES
+from wizard.facts.guests import ADDRESSES, UPTIMES
 from wizard.facts.identity import IDENTITY, Identity
 from wizard.facts.libvirt import DOMAINS, NETWORKS, Domain
 from wizard.model import (
@@ -31,8 +31,8 @@ from wizard.model import (
 )
 from wizard.stages import domain_xml, fresh_guest_nics, guest_nics
 from wizard.stages.guests_defaults import defaults, known_addresses, lan_address
-from wizard.stages.guests_domain import domain_of, missing
-from wizard.stages.guests_reach_change import ID, Lacks, lacks, parts
+from wizard.stages.guests_domain import BOOT, domain_of, missing
+from wizard.stages.guests_reach_change import ID, Lacks, answers, lacks, parts
 from wizard.stages.guests_reach_identity import doubles, impostor, is_guest, shared_macs
 from wizard.stages.guests_reach_nic import FirstNic, file_of, first_nic, trouble, where
 from wizard.stages.libvirt_network import xml_file
@@ -44,7 +44,7 @@ def targets(cluster: Cluster) -> tuple[str, ...]:
 
 
 def facts(cluster: Cluster, target: str) -> Mapping[str, tuple[AnyFact[Any], ...]]:
-    on_host = (NETWORKS, ADDRESSES, xml_file(file_of(target)), *domain_xml.facts(target))
+    on_host = (NETWORKS, ADDRESSES, UPTIMES, xml_file(file_of(target)), *domain_xml.facts(target))
     return {HYPERVISOR: on_host, **{guest.name: (IDENTITY,) for guest in cluster.guests}}
 
 
@@ -103,11 +103,15 @@ def _silent(ctx: Context, guest: Guest, nic: FirstNic, seen: Unseen) -> Plan:
     elsewhere = [each for each in known if isolated is None or each not in isolated.cidr]
     if at and elsewhere and at not in elsewhere:
         return _yours([_moved_away(ctx, guest, str(at), str(elsewhere[0]))])
-    why = [f"{guest.name} runs, but cannot be asked: {seen.reason}."]
+    since = ctx.see(UPTIMES).get(guest.name, BOOT)
+    if since < BOOT:
+        why = f"{guest.name} was started {since} s ago, and does not answer yet"
+        return Do(why, (answers(guest.name, BOOT - since),))
+    known_of_it = [f"{guest.name} runs, but cannot be asked: {seen.reason}."]
     if not nic.runs_there:
-        why.append(f"{where(guest.name, nic.defined)}. {trouble(ctx.cluster, nic.defined)}")
-    why.append(f"If it was started just now, try again in two minutes; else look at it: virsh console {guest.name}")
-    return Unknown(IDENTITY.id, " ".join(why), unreachable=True)
+        known_of_it.append(f"{where(guest.name, nic.defined)}. {trouble(ctx.cluster, nic.defined)}")
+    known_of_it.append(f"Look at it: virsh console {guest.name} (leave with Ctrl+]), virsh domstate {guest.name}")
+    return Unknown(IDENTITY.id, " ".join(known_of_it), unreachable=True)
 
 
 def _moved_away(ctx: Context, guest: Guest, at: str, now: str) -> Finding:

@@ -52,7 +52,7 @@ def parts(ctx: Context, domain: Domain, nic: FirstNic, missing: Lacks) -> tuple[
         limit=LIMIT if missing.running_place else 60,
     )
     boots = missing.running_place or missing.power
-    return (on_host, _answers(domain.name)) if boots else (on_host,)
+    return (on_host, answers(domain.name, BOOT)) if boots else (on_host,)
 
 
 def _on_host(ctx: Context, domain: Domain, nic: FirstNic, missing: Lacks) -> Iterator[Action]:
@@ -90,6 +90,7 @@ def _move(ctx: Context, domain: Domain, nic: FirstNic) -> Iterator[Action]:
     yield from changing(domain.name, ID, update)
 
 
-def _answers(name: str) -> Part:
+def answers(name: str, seconds: int) -> Part:
+    """Waits for the guest."""
     asked = Run(("uname", "-n"), words=f"{name} answers, and calls itself:")
-    return Part(name, f"{name} answers over SSH", (asked,), limit=60, answers_within=BOOT)
+    return Part(name, f"{name} answers over SSH", (asked,), limit=60, answers_within=seconds)

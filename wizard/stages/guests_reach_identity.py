@@ -28,7 +28,7 @@ def impostor(ctx: Context, guest: Guest, who: Identity) -> Finding:
     other = next((each.name for each in ctx.see(DOMAINS) if is_guest(who, each)), who.hostname)
     known = [ctx.cluster.at(str(address)) for address in known_addresses(ctx, guest.name)]
     cure = f"correct `ssh` of {guest.name} in cluster.yaml" + (f": libvirt knows {', '.join(known)}" if known else "")
-    return Finding("another-machine", f"at {at} answers {other}, not {guest.name}", cure, guest.name)
+    return Finding("another-machine", f"{at} leads to {other}, not to {guest.name}", cure, guest.name)
 
 
 # ---------------------------------------------------------------- told apart

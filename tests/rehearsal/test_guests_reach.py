@@ -1,0 +1,169 @@
+"""guests.reach and guests.attach on real guests: moved to the bridge, booted, told apart, and taken back."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.rehearsal.conftest import Hypervisor
+from tests.rehearsal.on_paper import OnPaper, nic
+from tests.rehearsal.wizard_on import WizardOn
+
+BOTH = pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+REACH = ("apply", "guests.reach", "--yes")
+LAN = "vxlan10-bridge"
+
+
+class Midway(WizardOn):
+    """The article half done: aki0 and aki1 run, aki2 is off, on a macvtap."""
+
+    def virsh(self, command: str) -> str:
+        return self.machine.inside(f"LC_ALL=C virsh -q {command}")
+
+    def definition(self, name: str) -> str:
+        return self.virsh(f"dumpxml --inactive --security-info {name}")
+
+    def in_guest(self, name: str, command: str) -> str:
+        """As root, in the guest."""
+        password = self.status.password_file.read_text()
+        asked = self.machine.ssh("sudo", "-S", "-p", "''", "sh", "-c", f"'{command}'", host=name)
+        done = subprocess.run(asked, input=password, capture_output=True, text=True, check=True, timeout=60)
+        return done.stdout
+
+    def write(self, old: str, new: str) -> None:
+        text = self.cluster_file.read_text()
+        assert old in text
+        self.cluster_file.write_text(text.replace(old, new))
+
+    def row(self, name: str, step: str) -> dict[str, str]:
+        rows = self.json("plan", f"{step}@{name}")["steps"]
+        return next(row for row in rows if (row["step"], row["target"]) == (step, name))
+
+
+def interfaces(xml: str) -> list[str]:
+    return re.findall(r"<interface.*?</interface>", xml, re.DOTALL)
+
+
+def test_from_macvtap_to_a_machine_that_answers_and_back(hypervisor: Hypervisor, tmp_path: Path) -> None:
+    wizard = Midway(hypervisor(midway=True), tmp_path / "owner")
+    before = {name: wizard.definition(name) for name in ("aki0", "aki1", "aki2")}
+    wizard.ok("apply", "bridge", "isolated", "--yes")
+    killed_while_it_boots(wizard)
+    wizard.ok(*REACH)
+    moved_in_place(wizard, before["aki2"])
+    again = wizard.ok(*REACH)
+    assert "part 1" not in again.stderr
+    plugged_into_a_running_guest_and_out_again(wizard, before["aki0"])
+    at_another_address(wizard)
+    taken_for_one_another(wizard)
+    wizard.virsh("destroy aki1")
+    assert wizard.row("aki1", "guests.reach")["reason"] == "aki1 is off"
+    wizard.ok("undo", "guests.reach", "--yes")
+    assert {name: wizard.definition(name) for name in before} == before
+    assert wizard.virsh("domstate aki2").strip() == "shut off"
+    assert wizard.machine.inside("ls /etc/libvirt/qemu/autostart").split() == ["aki0.xml"]
+    assert wizard.machine.inside("ls /var/lib/homek8s-wizard/domains 2>/dev/null; true") == ""
+
+
+def killed_while_it_boots(wizard: Midway) -> None:
+    running = wizard.start(*REACH)
+    assert running.stdout is not None
+    assert any("waiting until aki2 answers" in line for line in running.stdout)
+    running.send_signal(signal.SIGKILL)
+    running.communicate(timeout=30)
+    row = wizard.row("aki2", "guests.reach")
+    assert "does not answer yet" in row["reason"] or row["state"] == "interrupted"
+
+
+def moved_in_place(wizard: Midway, before: str) -> None:
+    [was], [now] = interfaces(before), interfaces(wizard.definition("aki2"))
+    kept = ("<mac ", "<model ", "<address ")
+    assert [line for line in was.splitlines() if line.strip().startswith(kept)] == [
+        line for line in now.splitlines() if line.strip().startswith(kept)
+    ]
+    assert f"<source network='{LAN}'/>" in now
+    assert wizard.in_guest("aki2", "hostname").strip() == "aki2"
+    started = wizard.machine.inside("ls /etc/libvirt/qemu/autostart").split()
+    assert started == ["aki0.xml", "aki1.xml", "aki2.xml"]
+
+
+def plugged_into_a_running_guest_and_out_again(wizard: Midway, before: str) -> None:
+    boot = wizard.in_guest("aki0", "cat /proc/sys/kernel/random/boot_id")
+    done = wizard.ok("apply", "guests.attach@aki0", "--yes")
+    mac = re.search(r"has one NIC on kube-isolated \((\S+)\), and calls it (\S+)", done.stderr)
+    assert mac, done.stderr
+    seen = {link["address"]: link["ifname"] for link in json.loads(wizard.in_guest("aki0", "ip -j link"))}
+    assert seen[mac[1]] == mac[2]
+    assert wizard.in_guest("aki0", "cat /proc/sys/kernel/random/boot_id") == boot, "nothing was restarted"
+    wizard.ok("undo", "guests.attach@aki0", "--yes")
+    assert wizard.definition("aki0") == before
+    assert mac[1] not in wizard.in_guest("aki0", "ip -j link")
+
+
+def at_another_address(wizard: Midway) -> None:
+    wizard.write("owner@192.168.182.131", "owner@192.168.182.177")
+    done = wizard.run("apply", "guests.reach@aki1", "--yes")
+    assert done.returncode == 5, done.stderr
+    assert "aki1 has 192.168.182.131 now, and does not answer at 192.168.182.177" in done.stderr
+    assert "write `ssh: owner@192.168.182.131` for it in cluster.yaml" in done.stderr
+    wizard.write("owner@192.168.182.177", "owner@aki0")
+    done = wizard.run("apply", "guests.reach@aki1", "--yes")
+    assert done.returncode == 2, done.stderr
+    assert "owner@aki0 leads to aki0, not to aki1" in done.stderr
+    wizard.write("owner@aki0", "owner@192.168.182.131")
+
+
+def taken_for_one_another(wizard: Midway) -> None:
+    first, own = (wizard.in_guest(name, "cat /etc/machine-id").strip() for name in ("aki0", "aki1"))
+    wizard.in_guest("aki1", f"echo {first} >/etc/machine-id; hostname aki0")
+    done = wizard.run("apply", "guests.reach@aki1", "--yes")
+    assert done.returncode == 5, done.stderr
+    assert f"aki0 and aki1 have one machine-id ({first})" in done.stderr
+    assert "sudo systemd-machine-id-setup" in done.stderr
+    assert "sudo hostnamectl set-hostname aki1" in done.stderr
+    wizard.in_guest("aki1", f"echo {own} >/etc/machine-id; hostname somebody")
+    assert "It calls itself somebody." in wizard.row("aki1", "guests.reach")["reason"]
+    wizard.in_guest("aki1", "hostname aki1")
+
+
+# ---------------------------------------------------------------- domains without disks
+
+
+@BOTH
+def test_moved_and_booted_cold_and_back_as_it_was(hypervisor: Hypervisor, tmp_path: Path, suite: str) -> None:
+    wizard = OnPaper(hypervisor(suite), tmp_path / "owner", ("d0", "d1"), more=", nic: bridge")
+    wizard.inside("ip link add virbr9 type bridge; ip link set virbr9 up")
+    before = [wizard.define("d0", nic("52:54:00:a0:00:10"), start=True)]
+    before.append(wizard.define("d1", nic("52:54:00:a0:00:11", "direct", "dev='enp5s0' mode='bridge'")))
+    wizard.ok("apply", "bridge", "--yes")
+    assert wizard.run("apply", "guests.reach@d0").returncode == 5, "a restart is asked about"
+    assert wizard.nics("d0", network=LAN) == []
+    wizard.obeying("d0")
+    wizard.ok(*REACH)
+    for name in ("d0", "d1"):
+        assert wizard.nics(name, network=LAN) == wizard.nics(name, network=LAN, inactive=True) != []
+    assert "part 1" not in wizard.ok(*REACH).stderr
+    wizard.obeying("d1", times=2)
+    undone = wizard.ok("undo", "guests.reach", "--yes")
+    assert "its first NIC stays where it is" in undone.stderr + wizard.run("plan").stdout or wizard.nics(
+        "d0", network=LAN
+    )
+    assert [wizard.definition(name) for name in ("d0", "d1")] == before
+    assert wizard.inside("virsh -q list --name").split() == ["d0"], "what was off is off again"
+    assert wizard.left() == ""
+
+
+@BOTH
+def test_one_mac_twice_is_said_before_anything_runs(hypervisor: Hypervisor, tmp_path: Path, suite: str) -> None:
+    wizard = OnPaper(hypervisor(suite), tmp_path / "owner", ("d0",))
+    wizard.define("d0", nic("52:54:00:a0:00:10"))
+    wizard.define("clone", nic("52:54:00:a0:00:10"))
+    done = wizard.run(*REACH)
+    assert done.returncode == 5, done.stderr
+    assert "d0 and clone both have the MAC 52:54:00:a0:00:10" in done.stderr
+    assert wizard.inside("virsh -q list --name").strip() == ""
