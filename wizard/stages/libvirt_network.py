@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 from xml.etree import ElementTree
 
 from wizard.actions import Action, OnUndo, Run, WriteFile, unified
@@ -52,6 +53,11 @@ class WantedNetwork:
     def xml(self, uuid: str = "") -> str:
         """With the uuid of the one that is there: without it libvirt sees a second network of that name (DOMAIN S2)."""
         return render(self.template, name=self.name, bridge=self.bridge, uuid=uuid)
+
+    @property
+    def uuid(self) -> str:
+        """Of a network that is not there yet: always the same, so that defining it twice defines one network."""
+        return str(uuid5(NAMESPACE_URL, f"homek8s-wizard/network/{self.name}"))
 
     @property
     def path(self) -> str:
@@ -133,7 +139,7 @@ def _define(ctx: Context, wanted: WantedNetwork, there: Network | None) -> Itera
         if there.xml != ctx.see(xml_file(wanted.before)):
             yield WriteFile(wanted.before, there.xml, ctx.see(xml_file(wanted.before)))
         back = Run(("virsh", "net-define", wanted.before))
-    xml, was = wanted.xml(there.uuid if there else ""), ctx.see(xml_file(wanted.path))
+    xml, was = wanted.xml(there.uuid if there else wanted.uuid), ctx.see(xml_file(wanted.path))
     if xml != was:
         yield WriteFile(wanted.path, xml, was)
     yield Run(("virsh", "net-define", "--validate", wanted.path), undo=back)
