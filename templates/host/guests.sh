@@ -2,7 +2,6 @@
 
 guest_fetch() { # URL FILE SHA256: downloaded, going on where it broke off; kept only if it is what was meant
   [ ! -e "$2" ] || return 0
-  say "fetch $1"
   directory "${2%/*}"
   guest_download "$1" "$2.part" || case $? in
     22 | 33 | 36) rm -f -- "$2.part" && guest_download "$1" "$2.part" ;; # this server cannot go on in the middle
@@ -103,13 +102,12 @@ guest_start() { # NAME ADDRESS BRIDGE: unless it runs; first the LAN is asked wh
 }
 
 guest_console() { # NAME LOG SECONDS: its console, until cloud-init has shown the SSH host keys
-  say "wait for the first boot of $1 (at most $3 s); its console says:"
   began=$(cut -d. -f1 /proc/uptime) shown=0
   until grep -qs -e '-----END SSH HOST KEY KEYS-----' "$2"; do
     guest_says "$2"
     guest_stuck "$1" "$2"
     [ $(($(cut -d. -f1 /proc/uptime) - began)) -lt "$3" ] ||
-      fail 1 "$1 has not finished its first boot within $3 s: above is what its console said last"
+      guest_fails "$1 has not finished its first boot within $3 s: above is what its console said last; wait for it and retry, or take this step back (undo) and use another image"
     sleep 1
   done
   guest_says "$2"
@@ -123,13 +121,18 @@ guest_says() { # LOG: what is new in it
 
 guest_stuck() { # NAME LOG: what will not get better by waiting
   state=$(virsh domstate "$1" --reason | head -n 1)
-  case $state in running*) ;; *) fail 1 "$1 is not running any more, but: $state" ;; esac
+  case $state in running*) ;; *) guest_fails "$1 is not running any more, but: $state" ;; esac
   if grep -qs -e 'UEFI Interactive Shell' -e 'No bootable option' "$2"; then
-    fail 1 "the firmware finds nothing to start on the disk of $1: use a cloud image that starts by UEFI"
+    guest_fails "the firmware finds nothing to start on the disk of $1: take this step back (undo), then use a cloud image that starts by UEFI"
   fi
   if grep -qs -e 'Kernel panic - not syncing' -e 'You are in emergency mode' "$2"; then
-    fail 1 "the system in $1 does not start: above is what its console said last"
+    guest_fails "the system in $1 does not start: above is what its console said last; take this step back (undo), then use another image"
   fi
+}
+
+guest_fails() { # WORDS: on a line of their own, below what the console said
+  echo
+  fail 1 "$1"
 }
 
 guest_has() { # NAME FILE [--inactive]: among its disks, now or at its next start
@@ -154,7 +157,6 @@ guest_eject() { # NAME FILE: the disk of the first boot is taken out: for good, 
 
 first_boot_over() { # SECONDS: cloud-init in this guest has done what it was told
   command -v cloud-init >/dev/null || fail 1 "there is no cloud-init in this guest; use an image that has it"
-  say "cloud-init status --wait"
   code=0
   timeout "$1" cloud-init status --wait >/dev/null 2>&1 || code=$?
   cloud-init status --long || true

@@ -77,7 +77,7 @@ class Making:
 def first_boot(name: str) -> tuple[Part, Part]:
     """In the guest, once it answers; then the seed goes, which says that all of it is done."""
     seed = Paths(name).seed
-    inside = Run(("first_boot_over", str(FIRST_BOOT)), words=f"wait until cloud-init has set {name} up")
+    inside = Run(("first_boot_over", str(FIRST_BOOT)), words="cloud-init status --wait")
     eject = Run(("guest_eject", name, seed), words=f"take the disk of the first boot out of {name}")
     return (
         Part(name, f"first boot of {name}", (inside,), limit=FIRST_BOOT + 60, answers_within=ANSWERS),
@@ -86,7 +86,7 @@ def first_boot(name: str) -> tuple[Part, Part]:
 
 
 def console(name: str) -> Run:
-    words = f"show the console of {name} until its first boot is over"
+    words = f"wait for the first boot of {name} (at most {FIRST_BOOT} s); its console says:"
     return Run(("guest_console", name, Paths(name).console, str(FIRST_BOOT)), words=words)
 
 
