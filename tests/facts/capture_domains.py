@@ -16,7 +16,7 @@ DOMAIN = """<domain type='qemu'><name>aki0</name><uuid>{uuid}</uuid><memory unit
 <graphics type='vnc' port='-1' passwd='geheim'/></devices></domain>"""
 UUID = "00000000-0000-4000-8000-0000000000a0"
 NIC = "<interface type='{}'><mac address='52:54:00:a0:00:10'/><source {}/><model type='virtio'/></interface>"
-BRIDGED = NIC.format("bridge", "bridge='virbr9'")
+BRIDGED = NIC.format("bridge", "bridge='br0'")
 MACVTAP = NIC.format("direct", "dev='enp5s0' mode='bridge'")
 NETWORK = "<network><name>{0}</name>{1}<bridge name='{2}'/></network>"
 ATTACH = "virsh -q attach-interface aki0 network kube-isolated --model virtio --mac 52:54:00:a0:00:20"
@@ -43,8 +43,8 @@ class Capturing:
 
 def main(name: str, suite: str) -> None:
     on = Capturing(name, suite)
-    on.machine.inside("ip link add virbr9 type bridge; ip link set virbr9 up")
-    on.network("vxlan10-bridge", "virbr9", "<forward mode='bridge'/>")
+    on.machine.inside("ip link add br0 type bridge; ip link set br0 up")
+    on.network("vxlan10-bridge", "br0", "<forward mode='bridge'/>")
     on.network("kube-isolated", "kube-isolated")
     on.define(MACVTAP)
     on.keep("macvtap")
@@ -58,7 +58,7 @@ def main(name: str, suite: str) -> None:
     on.keep("attached.live", "")
     on.machine.inside("virsh -q define /root/aki0.xml; virsh -q destroy aki0; virsh -q start aki0")
     on.machine.inside(
-        "for i in 1 2 3; do virsh -q attach-interface aki0 bridge virbr9 --model virtio --live; done; true"
+        "for i in 1 2 3; do virsh -q attach-interface aki0 bridge br0 --model virtio --live; done; true"
     )
     on.keep("full.live", "")
     for kind, features in (("i440fx", "<acpi/>"), ("i440fx-no-acpi", "")):
