@@ -131,12 +131,12 @@ class Form(Vertical):
 
     def compose(self) -> ComposeResult:
         for key in self.draft.keys:
-            yield FieldRow(key, self.draft.text(key), self.found.get(_shape(key), ()))
+            yield FieldRow(key, self.draft.text(key), found_for(self.found, key))
         yield Plain(id="hint")
 
     def show_found(self, found: Found) -> None:
         for row in self.query(FieldRow):
-            row.show_found(found.get(_shape(row.key), ()))
+            row.show_found(found_for(found, row.key))
 
     def on_mount(self) -> None:
         self.judge()
@@ -205,9 +205,9 @@ class Form(Vertical):
         return True
 
 
-def _shape(key: str) -> str:
-    """The key under which suggestions come: "guests[].ssh"."""
-    return field_info(key).key
+def found_for(found: Found, key: str) -> Sequence[Suggestion]:
+    """What was found for "guests[1].ssh" itself, else for "guests[].ssh"."""
+    return found.get(key, found.get(field_info(key).key, ()))
 
 
 def found_text(suggestion: Suggestion) -> str:
