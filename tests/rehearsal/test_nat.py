@@ -70,7 +70,8 @@ def test_the_articles_fault_is_cured_in_each_way(host: PlannedOn) -> None:
 def test_every_family_is_cured_in_each_way(host: PlannedOn) -> None:
     """The article's rule goes: one family at a time, first with BGP and then by the source alone."""
     host.machine.inside("systemctl stop wg-quick@wg0; rm /etc/wireguard/wg0.conf")
-    host.machine.inside("printf '[Interface]\\nAddress = 10.8.0.1/24\\n' >/etc/wireguard/wg9.conf")
+    peers = "AllowedIPs = 192.168.50.0/24, 10.8.0.2/32"
+    host.machine.inside(f"printf '[Interface]\\nAddress = 10.8.0.1/32\\n[Peer]\\n{peers}\\n' >/etc/wireguard/wg9.conf")
     for at, family in enumerate(RULES):
         if family != "iptables-nft":
             bad_rule(host.machine, family)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -239,14 +241,21 @@ def test_a_rule_of_nft_is_replaced_where_it_stands() -> None:
     ]
 
 
-def test_networkds_own_masquerade_is_named_not_changed() -> None:
+def test_several_sources_are_spelled_as_nft_spells_them() -> None:
+    two = Wireguard((Tunnel("wg0", ("10.8.0.1/32",), ("192.168.50.0/24", "10.8.0.2/32")),))
+    [line] = commands(do("restrict-source", changed=nft('oifname "br0" masquerade') | {WIREGUARD: two}))
+    assert 'post ip saddr { 10.8.0.2, 192.168.50.0/24 } oifname "br0" masquerade' in line
+
+
+@pytest.mark.parametrize(("name", "finding"), [("io.systemd.nat", "networkd"), ("firewalld", "firewalld")])
+def test_what_another_program_keeps_up_is_named_not_changed(name: str, finding: str) -> None:
     [table] = nft('oifname "br0" masquerade')[NAT_LIVE]
-    theirs = type(table)("nft", "ip", "io.systemd.nat", table.chains, table.bases)
-    found = plan(
-        "exempt-bridged", changed={NAT_LIVE: (theirs,), NAT_FILES: NatFiles((), ("/etc/systemd/network/a.network",))}
-    )
-    assert findings(found) == ["networkd"]
-    assert "/etc/systemd/network/a.network" in found.why  # type: ignore[union-attr]
+    files = NatFiles((), ("/etc/systemd/network/a.network",))
+    changed: Changed = {NAT_LIVE: (replace(table, name=name),), NAT_FILES: files}
+    found = plan("exempt-bridged", changed=changed)
+    assert findings(found) == [finding]
+    assert isinstance(found, Refused)
+    assert ("/etc/systemd/network/a.network" in found.why) == (finding == "networkd")
 
 
 # ---------------------------------------------------------------- files
@@ -330,3 +339,17 @@ def test_where_nothing_is_known_nothing_is_claimed() -> None:
     blind = Context(ctx.cluster, {**ctx.seen, (HYPERVISOR, NAT_LIVE.id): Unseen("too big")})
     with pytest.raises(Exception, match="too big"):
         STEP.plan(blind, HYPERVISOR)
+
+
+def test_a_hostile_comment_of_a_rule_stays_a_comment(tmp_path: Path) -> None:
+    """What sh makes of the words reaches nft as it was, and nothing else is run."""
+    text = 'oifname "br0" comment "$(touch x) `touch y` a.b*[c] \\"" masquerade'
+    fake = tmp_path / "nft"
+    fake.write_text('#!/bin/sh\n[ "$1" = -s ] && { cat listing; exit; }\nprintf "%s\\n" "$*" >>said\n')
+    fake.chmod(0o755)
+    (tmp_path / "listing").write_text(f"\t\t{text} # handle 7\n")
+    run = next(each for each in do("exempt-bridged", changed=nft(text)).parts[0].actions if isinstance(each, Run))
+    subprocess.run(["sh", "-c", run.line()], cwd=tmp_path, env={"PATH": f"{tmp_path}:/bin:/usr/bin"}, check=True)
+    said = (tmp_path / "said").read_text()
+    assert said == f"insert rule inet own post handle 7 iif != 0 {text}; delete rule inet own post handle 7\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["listing", "nft", "said"]

@@ -31,12 +31,7 @@ UFW = Step(
     plan=firewall_ufw.plan,
     facts=firewall_ufw.facts,
     needs=("firewall.bridged",),
-    fields=(
-        "firewall.ufw.enabled",
-        "firewall.ufw.ssh_from",
-        "firewall.ufw.allow",
-        "firewall.ufw.routes",
-    ),
+    fields=("firewall.ufw.enabled", "firewall.ufw.ssh_from"),
     fresh=fresh_firewall.ufw,
     look=fresh_firewall.look_at_ufw,
 )

@@ -55,6 +55,9 @@ def _obstacle(ctx: Context, found: Rewriting) -> Finding | None:
         files = ", ".join(ctx.see(NAT_FILES).masquerading) or "one of its files"
         why = f"systemd-networkd masquerades {', '.join(map(str, found.flows))}: IPMasquerade= in {files}"
         return Finding("networkd", why, "take IPMasquerade= out of that file, and run `networkctl reload`", WHERE)
+    if found.table.name == "firewalld":
+        why = f"firewalld masquerades {', '.join(map(str, found.flows))} in one of its zones"
+        return Finding("firewalld", why, "firewall-cmd --permanent --zone=ZONE --remove-masquerade, then reload", WHERE)
     if any(sign in found.rule.text for sign in "\n\t") or "xt match" in found.rule.text:
         return Finding("unreadable", f"{found} cannot be written as one command", "change it yourself", WHERE)
     return None
@@ -130,6 +133,8 @@ def _files_with(ctx: Context, found: Rewriting) -> list[str]:
 
 
 def _nft_source(networks: tuple[Network, ...]) -> str:
+    """As nft itself says it again, so that the rule is found on the way back: sorted, one address without a length."""
     ip = "ip6" if networks[0].version == 6 else "ip"
-    one = str(networks[0]) if len(networks) == 1 else f"{{ {', '.join(map(str, networks))} }}"
-    return f"{ip} saddr {one}"
+    ordered = sorted(networks, key=lambda each: int(each.network_address))
+    said = [str(each.network_address) if each.num_addresses == 1 else str(each) for each in ordered]
+    return f"{ip} saddr {said[0] if len(said) == 1 else '{ ' + ', '.join(said) + ' }'}"
