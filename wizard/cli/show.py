@@ -23,7 +23,7 @@ from wizard.events import (
     StepFinished,
     StepStarted,
 )
-from wizard.model import Check, Do, Refused
+from wizard.model import Blocked, Check, Do, Refused
 
 
 def planned_text(planned: Planned) -> str:
@@ -36,6 +36,8 @@ def _planned_lines(planned: Planned) -> Iterator[str]:
         for finding in planned.plan.findings:
             yield f"    {finding.message}"
             yield f"    Next: {finding.cure}"
+    if isinstance(planned.plan, Blocked):
+        yield from (f"    Next: {finding.cure}" for finding in planned.plan.findings if finding.cure)
     if not isinstance(planned.plan, Do):
         return
     yield f"    Risk: {planned.risk.words}"

@@ -25,13 +25,14 @@ from wizard.model import (
     Part,
     Plan,
     Refused,
+    Risk,
     Step,
     Unknown,
     Unseen,
 )
 from wizard.stages import domain_xml, fresh_guest_nics, guest_nics
 from wizard.stages.guests_defaults import defaults, known_addresses, lan_address
-from wizard.stages.guests_domain import BOOT, domain_of, missing
+from wizard.stages.guests_domain import BOOT, LIMIT, domain_of, missing
 from wizard.stages.guests_reach_change import ID, Lacks, answers, lacks, parts
 from wizard.stages.guests_reach_identity import doubles, impostor, is_guest, shared_macs
 from wizard.stages.guests_reach_nic import FirstNic, file_of, first_nic, trouble, where
@@ -139,12 +140,17 @@ def undo(ctx: Context, target: str, inverses: tuple[Action, ...]) -> Plan:
     """The definition and autostart as before; a guest that was off is shut down again."""
     if findings := tuple(domain_xml.conflicts(ctx, target, ID, inverses)):
         return Refused(findings)
-    part = Part(HYPERVISOR, f"{target} as it was before", inverses, limit=300)
+    risk = Risk.RESTARTS_MACHINE if _shuts_down(inverses) else Risk.NONE
+    part = Part(HYPERVISOR, f"{target} as it was before", inverses, risk=risk, limit=LIMIT)
     return Do(f"{target} is defined and started as it was before", (part,), tuple(_undo_notes(ctx, target, inverses)))
 
 
+def _shuts_down(inverses: tuple[Action, ...]) -> bool:
+    return any("virsh shutdown" in each.summary for each in inverses)
+
+
 def _undo_notes(ctx: Context, name: str, inverses: tuple[Action, ...]) -> Iterator[str]:
-    if any("virsh shutdown" in each.summary for each in inverses):
+    if _shuts_down(inverses):
         yield f"{name} was off before, so it is shut down."
         return
     domain = ctx.see(DOMAINS).get(name)
