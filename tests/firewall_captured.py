@@ -9,7 +9,6 @@ from typing import Any
 from tests.facts.capture_firewall import FACTS
 from wizard.cluster import Cluster
 from wizard.model import HYPERVISOR, AnyFact, Context, Known, Output
-from wizard.stages.firewall_ufw import AFTER_GUARD, DROP_IN
 
 FIXTURES = Path(__file__).parent / "facts" / "fixtures" / "firewall"
 SUITES = ("bookworm", "trixie")
@@ -19,8 +18,7 @@ SUITES = ("bookworm", "trixie")
 def seen(suite: str, state: str) -> dict[str, Any]:
     """Every fact's value: fresh, article, everywhere or ufw."""
     directory = FIXTURES / suite / state
-    values = {fact.id: fact.parse(Output(0, (directory / f"{fact.id}.out").read_bytes())) for fact in FACTS}
-    return values | {AFTER_GUARD.id: {DROP_IN: None}}
+    return {fact.id: fact.parse(Output(0, (directory / f"{fact.id}.out").read_bytes())) for fact in FACTS}
 
 
 def cluster(firewall: dict[str, Any] | None = None, **sections: Any) -> Cluster:

@@ -18,6 +18,7 @@ ConditionPathExists=$home/guard/pending
 RequiresMountsFor=$home /etc
 After=local-fs.target
 Before=network-pre.target systemd-networkd.service NetworkManager.service networking.service shutdown.target
+Before=ufw.service nftables.service firewalld.service
 Wants=network-pre.target
 Conflicts=shutdown.target
 [Service]

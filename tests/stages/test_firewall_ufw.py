@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.firewall_captured import SUITES, cluster, context, seen
-from wizard.actions import Install, Run, WriteFile
+from wizard.actions import Install, Run
 from wizard.cluster import Cluster
 from wizard.facts.network import LINKS, SSH_PATH, Address, Link, Links, SshPath
 from wizard.facts.sockets import SOCKETS, Socket
@@ -19,7 +19,6 @@ from wizard.facts.wireguard import WIREGUARD, Tunnel, Wireguard
 from wizard.model import HYPERVISOR, AnyFact, Do, Nothing, Plan, Refused, Risk
 from wizard.script import compile_part
 from wizard.stages.firewall import UFW as STEP
-from wizard.stages.firewall_ufw import AFTER_GUARD, DROP_IN
 
 BOTH = pytest.mark.parametrize("suite", SUITES)
 NFS: dict[str, Any] = {"allow": [{"from": "192.168.182.0/24", "port": 2049, "comment": "NFS"}]}
@@ -53,9 +52,8 @@ def do(*args: Any, **more: Any) -> Do:
 
 def commands(found: Do) -> list[str]:
     lines = [action.line() for action in found.parts[-1].actions if isinstance(action, Run)]
-    assert lines[:2] == ["systemctl daemon-reload", "ufw_before"]
-    assert lines[-1] == "ufw_after"
-    return lines[2:-1]
+    assert (lines[0], lines[-1]) == ("ufw_before", "ufw_after")
+    return lines[1:-1]
 
 
 def with_rules(*rules: UfwRule, **changed: Any) -> dict[AnyFact[Any], Any]:
@@ -77,14 +75,6 @@ def test_ssh_is_let_in_before_it_is_switched_on(suite: str) -> None:
     [part] = found.parts
     assert part.guard is not None
     assert (found.risk, part.guard.reach) == (Risk.MAY_CUT_SSH, ("192.168.182.100",))
-
-
-def test_the_guard_is_asked_before_ufw_at_boot() -> None:
-    """Else ufw has read its files before they are taken back."""
-    [drop_in] = [action for action in do({}).parts[0].actions if isinstance(action, WriteFile)]
-    assert drop_in.content.endswith("[Unit]\nAfter=hk8s-guard-boot.service\n")
-    there = do({}, changed={AFTER_GUARD: {DROP_IN: drop_in.content}})
-    assert not any(isinstance(action, WriteFile) for action in there.parts[0].actions)
 
 
 def test_as_listed_there_is_nothing_to_do() -> None:

@@ -10,11 +10,10 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any
 
-from wizard.actions import Action, Install, OnUndo, Run, WriteFile
+from wizard.actions import Action, Install, Run
 from wizard.cluster import Cluster
 from wizard.cluster.sections import Ufw
 from wizard.facts.access import SSHD
-from wizard.facts.files import files
 from wizard.facts.network import LINKS, SSH_PATH, SshPath
 from wizard.facts.sockets import SOCKETS
 from wizard.facts.ufw import UFW
@@ -24,12 +23,8 @@ from wizard.facts.wireguard import WIREGUARD
 from wizard.model import HYPERVISOR, AnyFact, Context, Do, Finding, Guard, Nothing, Part, Plan, Probe, Refused, Risk
 from wizard.stages.firewall_ufw_notes import notes
 from wizard.stages.firewall_ufw_rules import Wanted, out_of_reach, reaches, rule_actions, wanted_rules
-from wizard.template import text
 
 LIMIT = 120
-DROP_IN = "/etc/systemd/system/ufw.service.d/05-homek8s-guard.conf"
-AFTER_GUARD = files("ufw-after-guard", DROP_IN)
-"""At a restart the guard's way back must have ufw's files back before ufw reads them; both begin very early."""
 WHERE = "firewall.ufw"
 
 
@@ -64,7 +59,7 @@ def _off(ctx: Context) -> Plan:
     seen = ctx.see(UFW)
     if not seen.enabled:
         return Nothing("ufw is off" if seen.installed else "ufw is not installed")
-    actions = tuple(_with_way_back(ctx, Run(("ufw", "--force", "disable"))))
+    actions = _with_way_back(Run(("ufw", "--force", "disable")))
     return Do("ufw is on", (_guarded(ctx, "ufw is switched off", actions),), ("The host then filters nothing by ufw.",))
 
 
@@ -84,16 +79,11 @@ def _changes(ctx: Context, seen: Seen, wanted: tuple[Wanted, ...]) -> Iterator[A
     )
     if rules or at_boot or not (seen.enabled and seen.live):
         on = () if seen.enabled and seen.live else (Run(("ufw", "--force", "enable")),)
-        yield from _with_way_back(ctx, *rules, *at_boot, *on)
+        yield from _with_way_back(*rules, *at_boot, *on)
 
 
-def _with_way_back(ctx: Context, *actions: Action) -> Iterator[Action]:
-    content, was = text("firewall/ufw-after-guard.conf"), ctx.see(AFTER_GUARD)[DROP_IN]
-    if was != content:
-        yield OnUndo(Run(("systemctl", "daemon-reload")))
-        yield WriteFile(DROP_IN, content, was)
-        yield Run(("systemctl", "daemon-reload"))
-    yield from (_BEFORE, *actions, _AFTER)
+def _with_way_back(*actions: Action) -> tuple[Action, ...]:
+    return (_BEFORE, *actions, _AFTER)
 
 
 def _not_at_boot() -> Run:
@@ -164,4 +154,4 @@ def _cure(path: SshPath, section: Ufw) -> str:
 
 def facts(cluster: Cluster, target: str) -> Mapping[str, tuple[AnyFact[Any], ...]]:
     asked = cluster.firewall is not None and cluster.firewall.ufw is not None
-    return {HYPERVISOR: (UFW, AFTER_GUARD, SSH_PATH, SSHD, SOCKETS, FIREWALL_UNITS, LINKS, WIREGUARD) if asked else ()}
+    return {HYPERVISOR: (UFW, SSH_PATH, SSHD, SOCKETS, FIREWALL_UNITS, LINKS, WIREGUARD) if asked else ()}

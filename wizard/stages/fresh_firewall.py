@@ -7,7 +7,7 @@ from typing import Any
 
 from wizard.cluster import Cluster
 from wizard.facts.access import SSHD, Sshd
-from wizard.facts.bridged import BRIDGED, Bridged
+from wizard.facts.bridged import BRIDGED, KEYS, Bridged
 from wizard.facts.nat import NAT_LIVE
 from wizard.facts.nat_files import NAT_FILES, NatFiles
 from wizard.facts.network import LINKS, SSH_PATH, Links
@@ -17,7 +17,6 @@ from wizard.facts.units import FIREWALL_UNITS, Unit
 from wizard.facts.wireguard import WIREGUARD, Wireguard
 from wizard.model import HYPERVISOR, AnyFact, Known, Seen
 from wizard.stages.firewall_bridged import MODULES, OWN_FILES, SYSCTL, UDEV
-from wizard.stages.firewall_ufw import AFTER_GUARD, DROP_IN
 
 Values = Mapping[tuple[str, str], Seen]
 
@@ -27,16 +26,15 @@ def _on_hypervisor(values: Mapping[AnyFact[Any], object]) -> Values:
 
 
 def bridged(cluster: Cluster) -> Values:
-    """Nothing has loaded br_netfilter yet."""
+    """Perhaps something has loaded br_netfilter, which begins with 1."""
     nothing = dict.fromkeys((SYSCTL, UDEV, MODULES))
-    return _on_hypervisor({BRIDGED: Bridged(), OWN_FILES: nothing, FIREWALL_UNITS: {}})
+    return _on_hypervisor({BRIDGED: Bridged(dict.fromkeys(KEYS, 1)), OWN_FILES: nothing, FIREWALL_UNITS: {}})
 
 
 def ufw(cluster: Cluster) -> Values:
     """Installed, off, and without a rule; sshd listens where it usually does."""
     facts: dict[AnyFact[Any], object] = {
         UFW: Ufw(installed=True),
-        AFTER_GUARD: {DROP_IN: None},
         SSH_PATH: None,
         SSHD: Sshd((22,), (), 10, False),
         SOCKETS: (),
