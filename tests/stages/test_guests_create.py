@@ -189,8 +189,8 @@ def test_the_seed_says_who_may_log_in_and_sets_up_one_nic() -> None:
     assert user["write_files"][0]["content"] == "network: {config: disabled}\n"
     assert yaml.safe_load(files["meta-data"]) == {"instance-id": UUID, "local-hostname": "aki0"}
     network = yaml.safe_load(files["network-config"])
-    assert list(network["ethernets"]) == ["lan"]
-    nic = network["ethernets"]["lan"]
+    assert list(network["ethernets"]) == ["00-lan"]
+    nic = network["ethernets"]["00-lan"]
     assert nic["addresses"] == ["192.168.182.130/24"]
     assert nic["routes"] == [{"to": "0.0.0.0/0", "via": "192.168.182.1"}]
     assert nic["nameservers"] == {"addresses": ["192.168.182.1"]}
@@ -219,7 +219,7 @@ def test_the_gateway_is_the_guests_the_bridges_or_the_hosts() -> None:
     def gateway(wanted: Cluster, **changed: Any) -> Any:
         found = do(wanted, **changed)
         [text] = [a.content for a in found.parts[0].actions if isinstance(a, WriteFile) and "network-config" in a.path]
-        return yaml.safe_load(text)["ethernets"]["lan"].get("routes", [{}])[0].get("via"), found.notes
+        return yaml.safe_load(text)["ethernets"]["00-lan"].get("routes", [{}])[0].get("via"), found.notes
 
     assert gateway(cluster({"gateway": "192.168.182.2"}))[0] == "192.168.182.2"
     dhcp = cluster(bridge={"addresses": [], "dhcp": True, "gateway": None})

@@ -13,13 +13,14 @@ from wizard.facts.libvirt import DOMAINS, Domains
 from wizard.facts.login_keys import LOGIN_KEYS
 from wizard.facts.network import LINKS, Links
 from wizard.model import AnyFact, Context, Known, Suggestion, T
+from wizard.stages.guests_defaults import defaults as of_each_guest
 
 FACTS = (IMAGES_FOUND, ADDRESSES, DOMAINS, LINKS, LOGIN_KEYS)
 COUNT = 3
 
 
 def defaults(ctx: Context) -> Mapping[str, tuple[Suggestion, ...]]:
-    """For each key of `guests[]`; a key about which nothing was seen is left out."""
+    """For any guest ("guests[]"), and for those that are listed already; what is not known is left out."""
     lan, isolated = tuple(islice(_lan(ctx), COUNT)), tuple(islice(_isolated(ctx.cluster), COUNT))
     found = {
         "guests[].create.image": tuple(_images(ctx)),
@@ -28,7 +29,7 @@ def defaults(ctx: Context) -> Mapping[str, tuple[Suggestion, ...]]:
         ),
         "guests[].isolated_address": tuple(Suggestion(str(each), "free", "cluster.yaml") for each in isolated),
     }
-    return {key: suggestions for key, suggestions in found.items() if suggestions}
+    return {**of_each_guest(ctx), **{key: suggestions for key, suggestions in found.items() if suggestions}}
 
 
 def _value(ctx: Context, fact: AnyFact[T], otherwise: T) -> T:

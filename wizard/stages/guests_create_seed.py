@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+LAN = "00-lan"
+"""netplan's files for networkd are named so, and the first that fits a link counts: Debian's images have `all-en`."""
 NETWORK_OFF = "/etc/cloud/cloud.cfg.d/99-homek8s-net.cfg"
 """Keeps cloud-init from writing network files again after the first boot (cloud-init, "Network configuration")."""
 
@@ -71,7 +73,7 @@ class Seed:
             nic["routes"] = [{"to": "::/0" if ":" in self.gateway else "0.0.0.0/0", "via": self.gateway}]
         if self.nameservers:
             nic["nameservers"] = {"addresses": list(self.nameservers)}
-        return _yaml({"version": 2, "ethernets": {"lan": nic}})
+        return _yaml({"version": 2, "ethernets": {LAN: nic}})
 
     @property
     def files(self) -> Mapping[str, str]:
