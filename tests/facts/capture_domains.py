@@ -57,9 +57,7 @@ def main(name: str, suite: str) -> None:
     on.machine.inside(f"{ATTACH} --live")
     on.keep("attached.live", "")
     on.machine.inside("virsh -q define /root/aki0.xml; virsh -q destroy aki0; virsh -q start aki0")
-    on.machine.inside(
-        "for i in 1 2 3; do virsh -q attach-interface aki0 bridge br0 --model virtio --live; done; true"
-    )
+    on.machine.inside("for i in 1 2 3; do virsh -q attach-interface aki0 bridge br0 --model virtio --live; done; true")
     on.keep("full.live", "")
     for kind, features in (("i440fx", "<acpi/>"), ("i440fx-no-acpi", "")):
         on.define(BRIDGED, "pc", features)
