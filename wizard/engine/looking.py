@@ -30,7 +30,12 @@ class Looker:
         cluster = self.file.cluster
         chosen = catalog.chosen(names, with_needs=with_needs)
         _known(names, {target for step, one in chosen if one for target in step.targets(cluster)})
-        return tuple((step, target) for step, one in chosen for target in step.targets(cluster) if one in ("", target))
+        wanted: dict[str, tuple[Step, set[str]]] = {}
+        for step, one in chosen:
+            wanted.setdefault(step.id, (step, set()))[1].add(one)
+        return tuple(
+            (step, target) for step, some in wanted.values() for target in step.targets(cluster) if some & {"", target}
+        )
 
     def observe(self, targets: Sequence[tuple[Step, str]], costly: Costly = Costly.NEVER) -> Context:
         """What these steps look at. Raises `WaitsForOwner` when the journal belongs to another machine."""
