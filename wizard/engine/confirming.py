@@ -21,8 +21,8 @@ from wizard.remote.connection import Connection
 
 SETTLE = 20.0
 """Seconds for which probes that do not hold yet are asked again: switches learn, ARP and DNS come back."""
-REVERT_LIMIT = 120.0
-"""Seconds after its time within which a revert must have shown its outcome."""
+REVERT_LIMIT = 300.0
+"""Seconds after its time within which a revert must have shown its outcome; a guest may be slow."""
 
 
 @dataclass(frozen=True)

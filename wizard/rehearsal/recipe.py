@@ -34,7 +34,7 @@ SERVER_PACKAGES = (
 )
 
 # What a hypervisor works without, though many have it: installed on a full one, at hand for apt on a bare one.
-USUAL_PACKAGES = ("fio", "genisoimage", "netcat-openbsd")
+USUAL_PACKAGES = ("curl", "fio", "genisoimage", "netcat-openbsd")
 
 # They would only slow down a boot, or fail for lack of a console, a disk or the Internet.
 MASKED_UNITS = (
