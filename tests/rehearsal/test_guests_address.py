@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.rehearsal.conftest import Hypervisor
-from tests.rehearsal.wizard_on import WizardOn
+from tests.rehearsal.wizard_on import WizardOn, until_part_runs
 
 OWN = "/etc/netplan/05-homek8s-isolated.yaml"
 # Of the host all is as midway has it, so that only the guests are to be changed.
@@ -90,7 +91,7 @@ def reason(wizard: WizardOn, name: str) -> str:
     return str(row["reason"])
 
 
-def test_written_beside_others_and_taken_back(wizard_on: Make) -> None:
+def test_written_beside_others_taken_back_and_through_interruptions(wizard_on: Make) -> None:
     """A general file speaks of its NIC too, and comes after ours; nothing else changes in the guest."""
     wizard = wizard_on()
     route = in_guest(wizard, "aki0", f'echo "{GENERAL}" >/etc/netplan/90-default.yaml; ip route show default')
@@ -104,6 +105,23 @@ def test_written_beside_others_and_taken_back(wizard_on: Make) -> None:
     assert OWN not in in_guest(wizard, "aki0", "ls /etc/netplan/*")
     assert "192.168.190.100/24" not in str(links(wizard, "aki0"))
     assert in_guest(wizard, "aki0", "ip route show default") == route
+
+    running = wizard.start("apply", "guests.address@aki0", "--yes")
+    until_part_runs(running)
+    running.send_signal(signal.SIGKILL)
+    running.communicate(timeout=30)
+    resumed = wizard.ok("apply", "guests.address@aki0", "--yes")
+    assert "was under way" in resumed.stderr
+    assert links(wizard, "aki0")[mac(wizard, "aki0")] == ["192.168.190.100/24"]
+
+    running = wizard.start("apply", "guests.address@aki1", "--yes")
+    seen = until_part_runs(running)
+    wizard.machine.cut()
+    wizard.machine.inside("sleep 4")
+    wizard.machine.restore()
+    output, _ = running.communicate(timeout=300)
+    assert running.returncode == 0, seen + output
+    assert links(wizard, "aki1")[mac(wizard, "aki1")] == ["192.168.190.101/24"]
 
 
 def test_another_file_for_the_nic_is_refused_or_adopted(wizard_on: Make) -> None:

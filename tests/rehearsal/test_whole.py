@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,15 @@ import pytest
 
 from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.pictures import whole
-from tests.rehearsal.wizard_on import WizardOn, default_routes, forwarding_ports, links, networks, picture
+from tests.rehearsal.wizard_on import (
+    WizardOn,
+    default_routes,
+    forwarding_ports,
+    links,
+    networks,
+    picture,
+    until_part_runs,
+)
 from wizard.catalog import steps
 
 BOTH = pytest.mark.parametrize("suite", ["bookworm", "trixie"])
@@ -121,16 +128,6 @@ def test_a_restart_before_it_was_confirmed_goes_back(wizard_on: Callable[..., Wi
     assert running.returncode == 1, output
     assert "restarted before it was confirmed" in output
     assert picture(wizard.machine) == before
-
-
-def until_part_runs(running: subprocess.Popen[str]) -> str:
-    assert running.stdout is not None
-    seen = []
-    for line in running.stdout:
-        seen.append(line)
-        if "==>" in line:
-            return "".join(seen)
-    raise AssertionError("it ended before its script ran:\n" + "".join(seen))
 
 
 CHANGING = tuple(step.id for step in HOST if not step.only_checks and step.id != "firewall.nat")

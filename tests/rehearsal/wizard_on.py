@@ -70,6 +70,16 @@ class WizardOn:
         self.cluster_file.write_text("\n".join(lines) + "\n")
 
 
+def until_part_runs(running: subprocess.Popen[str]) -> str:
+    assert running.stdout is not None
+    seen = []
+    for line in running.stdout:
+        seen.append(line)
+        if "==>" in line:
+            return "".join(seen)
+    raise AssertionError("it ended before its script ran:\n" + "".join(seen))
+
+
 def links(machine: Rehearsal) -> dict[str, dict[str, Any]]:
     """Every link with its master and its global addresses, as `ip` says."""
     found = json.loads(machine.inside("ip -j -d addr"))
