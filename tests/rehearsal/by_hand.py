@@ -10,6 +10,8 @@ from tests.rehearsal.wizard_on import WizardOn
 
 UNDER_WAY = ("-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=5")
 """A connection that a change cut is given up soon."""
+BOOTS = 900
+"""Seconds for what makes or starts an emulated guest."""
 
 
 class ByHand:
@@ -31,23 +33,33 @@ class ByHand:
         confirm = name.replace(".sh", "-confirm.sh")
         return confirm if (self.directory / confirm).exists() else ""
 
-    def copy(self) -> None:
+    def copy(self, host: str = "hypervisor") -> None:
         status = self.wizard.status
-        copied = self.wizard.machine.run_on_lan(
-            ["scp", "-q", "-F", str(status.ssh_config), "-r", str(self.directory), "hypervisor:exported"]
-        )
-        assert copied.returncode == 0
+        scp = ["scp", "-q", *self._options(host), "-F", str(status.ssh_config), "-r", str(self.directory)]
+        copied = self.wizard.machine.run_on_lan([*scp, f"{host}:exported"], capture_output=True, text=True)
+        assert copied.returncode == 0, copied.stderr
 
-    def say(self, command: str) -> subprocess.CompletedProcess[str]:
+    def say(self, command: str, host: str = "hypervisor") -> subprocess.CompletedProcess[str]:
         """As root, by a new login."""
         status = self.wizard.status
-        ssh = ["ssh", "-F", str(status.ssh_config), *UNDER_WAY, "hypervisor", f"sudo -S -p '' {command}"]
+        ssh = ["ssh", "-F", str(status.ssh_config), *self._options(host), *UNDER_WAY, host]
         return self.wizard.machine.run_on_lan(
-            ssh, input=status.password_file.read_text(), capture_output=True, text=True, timeout=120
+            [*ssh, f"sudo -S -p '' {command}"],
+            input=status.password_file.read_text(),
+            capture_output=True,
+            text=True,
+            timeout=120 if host == "hypervisor" and "guests." not in command else BOOTS,
         )
 
+    def _options(self, host: str) -> tuple[str, ...]:
+        """Of a guest that was just made nobody knows the key yet."""
+        if host == "hypervisor":
+            return ()
+        known = self.wizard.directory / "known_guests"
+        return ("-o", "StrictHostKeyChecking=accept-new", "-o", f"UserKnownHostsFile={known}")
+
     def run(self, name: str, *words: str) -> subprocess.CompletedProcess[str]:
-        return self.say(" ".join(("sh", f"exported/{name}", *words)))
+        return self.say(" ".join(("sh", f"exported/{name}", *words)), _host(name))
 
     def ok(self, name: str, *words: str) -> str:
         done = self.run(name, *words)
@@ -55,8 +67,10 @@ class ByHand:
         return done.stdout
 
     def step(self, step: str) -> str:
+        return self.script(self.of(step))
+
+    def script(self, name: str) -> str:
         """Run, and where it is guarded and did something, confirmed; what it said."""
-        name = self.of(step)
         begun, confirm = self.run(name), self.confirmation(name)
         if not confirm or "nothing to do; it ran before" in begun.stdout:
             assert begun.returncode == 0, begun.stdout + begun.stderr
@@ -67,8 +81,20 @@ class ByHand:
         return begun.stdout + kept
 
     def all(self) -> dict[str, str]:
-        """Every step, in its order; what each said."""
-        return {step: self.step(step) for step in (re.sub(r"^\d+-\w+-|\.sh$", "", name) for name in self.scripts)}
+        """Every script, in its order, first copied to a guest that has come up; what each said."""
+        said: dict[str, str] = {}
+        there = {"hypervisor"}
+        for name in self.scripts:
+            if _host(name) not in there:
+                self.wizard.machine.wait_ssh(BOOTS, host=_host(name))
+                self.copy(_host(name))
+                there.add(_host(name))
+            said[name] = self.script(name)
+        return said
+
+
+def _host(name: str) -> str:
+    return name.split("-")[1]
 
 
 def exported(wizard: WizardOn, guard_seconds: int = 120) -> ByHand:

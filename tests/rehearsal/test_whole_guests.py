@@ -26,8 +26,10 @@ def plan_of(wizard: WizardOn) -> dict[str, str]:
     return {f"{row['step']}@{row['target']}": row["state"] for row in wizard.json("plan")["steps"]}
 
 
-def nothing_to_do(wizard: WizardOn) -> None:
+def nothing_to_do(wizard: WizardOn, *names: str) -> None:
     """Also once the guests are back by themselves."""
+    for name in names:
+        wizard.machine.wait_ssh(BOOTS, host=name)
 
     def seen() -> bool | None:
         states = plan_of(wizard)
@@ -61,7 +63,7 @@ def test_from_the_article_half_done_to_the_end_through_a_reboot_and_back(
         "guests.reach@aki0",
     }
     wizard.ok("apply", "--yes", timeout=BOOTS * 2)
-    nothing_to_do(wizard)
+    nothing_to_do(wizard, *LAN)
     assert links(machine)["br0"]["addresses"] == ["192.168.182.100/24"]
     assert "enp4s0" in forwarding_ports(machine, "br0")
     assert "enp5s0" not in forwarding_ports(machine, "br0")
@@ -69,7 +71,7 @@ def test_from_the_article_half_done_to_the_end_through_a_reboot_and_back(
     bird.peers(machine, "kube-isolated", ("192.168.190.140", "192.168.190.141"))
     assert bird.established(machine)
     machine.reboot(power=False)
-    nothing_to_do(wizard)
+    nothing_to_do(wizard, *LAN)
     guests_talk(machine, "aki0", "aki1", "aki2")
     wizard.ok("undo", "--all", "--yes", timeout=BOOTS * 2)
     same_as(before, lambda: whole(machine))
@@ -80,10 +82,10 @@ def test_from_a_bare_machine_to_guests_through_a_reboot_and_back(hypervisor: Hyp
     wizard = WizardOn(machine, tmp_path / "owner")
     before = whole(machine)
     wizard.ok("apply", "--yes", timeout=BOOTS * 3)
-    nothing_to_do(wizard)
+    nothing_to_do(wizard, "aki0", "aki1")
     guests_talk(machine, "aki0", "aki1")
     machine.reboot(power=False)
-    nothing_to_do(wizard)
+    nothing_to_do(wizard, "aki0", "aki1")
     guests_talk(machine, "aki0", "aki1")
     refused = wizard.run("undo", "--all", "--yes", timeout=BOOTS)
     assert refused.returncode == 5
