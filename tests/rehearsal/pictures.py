@@ -22,4 +22,7 @@ def whole(machine: Rehearsal) -> dict[str, Any]:
     firewall = firewall_on.picture(machine)
     # libvirt makes its chains with the first network and leaves them, empty, for the next.
     rules = [line for line in firewall.pop("rules") if not re.search("-j LIBVIRT_...$", line)]
-    return {**picture(machine), "domains": domains, "firewall": firewall, "rules": rules}
+    host = picture(machine)
+    # The taps of running guests are numbered anew at each start.
+    host["links"] = {name: link for name, link in host["links"].items() if not name.startswith("vnet")}
+    return {**host, "domains": domains, "firewall": firewall, "rules": rules}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import json
+import pprint
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -98,5 +100,10 @@ def test_from_a_bare_machine_to_guests_through_a_reboot_and_back(hypervisor: Hyp
 
 def same_as(before: dict[str, Any], now: Callable[[], dict[str, Any]]) -> None:
     after = now()
-    for key in before:
-        assert after[key] == before[key], key
+    differ = {key: (before[key], after[key]) for key in before if before[key] != after[key]}
+    assert not differ, "\n".join(difference(*both) for both in differ.values())
+
+
+def difference(before: object, after: object) -> str:
+    lines = (pprint.pformat(each, width=200).splitlines() for each in (before, after))
+    return "\n".join(difflib.unified_diff(*lines, "before", "after", lineterm="", n=0))

@@ -30,6 +30,10 @@ from wizard.rehearsal.record import Boot, Spec
 from wizard.rehearsal.runtime import Runtime
 
 
+MADE_THERE = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR")
+"""A guest that somebody makes in a rehearsal has a key that nobody knew before."""
+
+
 @dataclass(frozen=True)
 class Host:
     """A machine on the rehearsal's LAN that answers SSH."""
@@ -140,7 +144,9 @@ class Rehearsal:
 
     def ssh(self, *command: str, host: str = network.HOSTNAME) -> list[str]:
         """The command that runs `command`, or a shell, on a host as the owner, over SSH from the LAN."""
-        return self.on_lan(["ssh", "-F", str(self._runtime.ssh_config), host, *command])
+        made_there = host != network.HOSTNAME and not self._spec().midway
+        trust = MADE_THERE if made_there else ()
+        return self.on_lan(["ssh", "-F", str(self._runtime.ssh_config), *trust, host, *command])
 
     @contextmanager
     def lan(self) -> Iterator[None]:
