@@ -29,7 +29,6 @@ from wizard.rehearsal.recipe import SUITES, Recipe
 from wizard.rehearsal.record import Boot, Spec
 from wizard.rehearsal.runtime import Runtime
 
-
 MADE_THERE = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR")
 """A guest that somebody makes in a rehearsal has a key that nobody knew before."""
 
