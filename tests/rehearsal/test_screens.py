@@ -72,6 +72,10 @@ class Owner:
             planned = self.app.session.planned(place)
             if planned is not None and planned.state is State.DONE:
                 return applied
+            if planned is not None and planned.state is State.UNKNOWN:  # a guest was too slow to be asked
+                await self.pilot.press("f5")
+                await self.until(lambda seen=planned: self.app.session.planned(self.app.session.place) is not seen)
+                continue
             applied.append(place.name)
             await self.apply_shown()
 
