@@ -24,8 +24,11 @@ PLENTY = 1024**5
 
 
 def fresh_guests(cluster: Cluster) -> Mapping[tuple[str, str], Seen]:
-    """A local image is there, one with a URL has not been fetched; the keys are those that open the hypervisor."""
-    bridge = cluster.bridge
+    """A local image is there, one with a URL has not been fetched; the keys are those that open the hypervisor.
+
+    KVM works, unless the owner has accepted that it does not.
+    """
+    bridge, works = cluster.bridge, "no-kvm" not in cluster.hypervisor.accept
     values: dict[AnyFact[Any], object] = {
         DOMAINS: Domains(),
         ADDRESSES: GuestAddresses(),
@@ -33,7 +36,7 @@ def fresh_guests(cluster: Cluster) -> Mapping[tuple[str, str], Seen]:
         SSH_PATH: SshPath("192.0.2.1", "192.0.2.2", 22),
         ROUTES: (Route("default", read_there(_GATEWAY), bridge.name),) if bridge and bridge.dhcp else (),
         NAMESERVERS: (),
-        KVM: Kvm(True, True),
+        KVM: Kvm(works, works),
         MEMORY: Memory(PLENTY, PLENTY),
     }
     for guest in cluster.guests:
