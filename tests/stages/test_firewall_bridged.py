@@ -55,8 +55,9 @@ def test_off_writes_two_files_and_loads_nothing(suite: str) -> None:
     assert list(written(found)) == [SYSCTL, UDEV]
     assert "net.bridge.bridge-nf-call-iptables = 0\n" in written(found)[SYSCTL]
     assert "systemd-sysctl --prefix=/net/bridge" in written(found)[UDEV]
-    gone = "test '!' -e /proc/sys/net/bridge >/dev/null 2>&1"
-    assert commands(found) == [f"{gone} || sysctl -qw net.bridge.{key}=0" for key in KEYS]
+    proc = "/proc/sys/net/bridge"
+    is_so = {key: f"sh -c 'test ! -e {proc} || grep -qx 0 {proc}/{key}' >/dev/null 2>&1" for key in KEYS}
+    assert commands(found) == [f"{is_so[key]} || sysctl -qw net.bridge.{key}=0" for key in KEYS]
     assert not any("modprobe" in line for line in commands(found))
     assert found.risk is Risk.NONE
 

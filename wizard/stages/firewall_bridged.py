@@ -94,7 +94,10 @@ def _own_files(there: Mapping[str, str | None], wanted: int) -> Iterator[Action]
 def _set(key: str, value: int, before: int) -> Run:
     """Without the module there is nothing to set; switching filtering on has loaded it before."""
     gone = ("test", "!", "-e", "/proc/sys/net/bridge")
-    return Run(_sysctl(key, value), unless=() if value else gone, undo=Run(_sysctl(key, before), unless=gone))
+    is_so = f"test ! -e /proc/sys/net/bridge || grep -qx {value} /proc/sys/net/bridge/{key}"
+    return Run(
+        _sysctl(key, value), unless=() if value else ("sh", "-c", is_so), undo=Run(_sysctl(key, before), unless=gone)
+    )
 
 
 def _sysctl(key: str, value: int) -> tuple[str, ...]:
