@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 from dataclasses import dataclass
+
+from wizard.rehearsal.recipe import digest_of
 
 PACKAGES = (
     "systemd",
@@ -143,7 +144,7 @@ class GuestRecipe:
     @property
     def digest(self) -> str:
         """Changes with anything that changes the tree, except what Debian publishes."""
-        return hashlib.sha256("\0".join(self.command("TREE")).encode()).hexdigest()[:12]
+        return digest_of(self.command("TREE"))
 
     @property
     def name(self) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from pathlib import Path
 
 from wizard.rehearsal import disk, once, tree
 from wizard.rehearsal.guest_recipe import GuestRecipe
 from wizard.rehearsal.once import Say
+from wizard.rehearsal.recipe import digest_of
 from wizard.rehearsal.runtime import cache
 
 INSIDE = "/var/lib/libvirt/images/debian-12-cloud-amd64.qcow2"
@@ -27,8 +27,7 @@ def ensure(say: Say) -> Path:
 
 def name() -> str:
     """Changes with anything that changes the image, except what Debian publishes."""
-    made_of = "\0".join([RECIPE.digest, disk.LAYOUT, str(ROOT_MIB)])
-    return f"debian-12-cloud-amd64-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}.qcow2"
+    return f"debian-12-cloud-amd64-{digest_of([RECIPE.digest, disk.LAYOUT, str(ROOT_MIB)])}.qcow2"
 
 
 def _build(kept: Path, say: Say) -> None:

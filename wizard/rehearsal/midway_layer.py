@@ -5,7 +5,6 @@ It is made in a rehearsal of its own: an interrupted one is visible, and can be 
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from wizard.rehearsal.commands import failure, run
 from wizard.rehearsal.error import RehearsalError
 from wizard.rehearsal.guests import Guest, first
 from wizard.rehearsal.once import Say
+from wizard.rehearsal.recipe import digest_of
 from wizard.rehearsal.record import Boot, Spec
 from wizard.rehearsal.runtime import Runtime, cache
 from wizard.rehearsal.waiting import until
@@ -54,7 +54,7 @@ def name(base: Spec) -> str:
     guests = "".join(midway_guest.script(guest, "KEY") for guest in GUESTS)
     made_of = [Path(base.tree).name, Path(base.image).name, midway_host.recipe(GUESTS), guests]
     made_of += [str(midway_guest.ROOT_MIB), QUIET, SLEEP]
-    return f"midway-{base.suite}-{hashlib.sha256(chr(0).join(made_of).encode()).hexdigest()[:12]}"
+    return f"midway-{base.suite}-{digest_of(made_of)}"
 
 
 def _build(base: Spec, layer: Path, say: Say) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wizard.facts.packages import HYPERVISOR_PACKAGES
@@ -124,6 +125,11 @@ touch /etc/.updated /var/.updated
 """
 
 
+def digest_of(made_of: Iterable[str]) -> str:
+    """In the name of what is cached: another as soon as anything that it is made of is another."""
+    return hashlib.sha256("\0".join(made_of).encode()).hexdigest()[:12]
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A Debian suite, and whether the machine is bare: without libvirt and QEMU, but able to install them."""
@@ -142,7 +148,7 @@ class Recipe:
     @property
     def digest(self) -> str:
         """Changes with anything that changes the tree, except what Debian publishes."""
-        return hashlib.sha256("\0".join(self.command("TREE")).encode()).hexdigest()[:12]
+        return digest_of(self.command("TREE"))
 
     @property
     def name(self) -> str:

@@ -30,7 +30,7 @@ _EXAMPLE = ip_interface("2001:db8::10/64")
 Values = Mapping[tuple[str, str], Seen]
 
 
-def _on_hypervisor(values: Mapping[AnyFact[Any], object]) -> Values:
+def on_hypervisor(values: Mapping[AnyFact[Any], object]) -> Values:
     return {(HYPERVISOR, fact.id): Known(value) for fact, value in values.items()}
 
 
@@ -39,7 +39,7 @@ def _on_hypervisor(values: Mapping[AnyFact[Any], object]) -> Values:
 
 def packages(cluster: Cluster) -> Values:
     """apt knows all packages, none is installed, and its lists were never fetched."""
-    return _on_hypervisor(
+    return on_hypervisor(
         {
             PACKAGES: Packages(candidate={name: _candidate(name) for name in HYPERVISOR_PACKAGES}),
             LIBVIRT_UNITS: {},
@@ -72,7 +72,7 @@ def bridge_port(cluster: Cluster) -> Values:
         return {}
     gateway = str(wanted.gateway) if wanted.gateway else ""  # of a lease, nobody can say
     iaid = cast(int, _iaid(wanted))  # it is only printed
-    return _on_hypervisor(
+    return on_hypervisor(
         {
             LINKS: Links((_card(wanted),)),
             ROUTES: (Route("default", gateway, wanted.port),) if gateway or wanted.dhcp else (),
@@ -112,7 +112,7 @@ def bridge_network(cluster: Cluster) -> Values:
     if wanted is None:
         return {}
     return {
-        **_on_hypervisor({LINKS: Links((Link(wanted.name, _mac(wanted.name), kind="bridge"),))}),
+        **on_hypervisor({LINKS: Links((Link(wanted.name, _mac(wanted.name), kind="bridge"),))}),
         **_no_network(wanted.network),
     }
 
@@ -140,7 +140,7 @@ def look_at_bridge_network(cluster: Cluster, target: str) -> tuple[str, ...]:
 def isolated_network(cluster: Cluster) -> Values:
     """No link, route or network of that name or range."""
     wanted = cluster.isolated
-    return {**_on_hypervisor({LINKS: Links(()), ROUTES: ()}), **_no_network(wanted.name)} if wanted else {}
+    return {**on_hypervisor({LINKS: Links(()), ROUTES: ()}), **_no_network(wanted.name)} if wanted else {}
 
 
 def look_at_isolated_network(cluster: Cluster, target: str) -> tuple[str, ...]:
@@ -150,7 +150,7 @@ def look_at_isolated_network(cluster: Cluster, target: str) -> tuple[str, ...]:
 def _no_network(name: str) -> Values:
     wanted = WantedNetwork(name, "", "")
     files: dict[AnyFact[Any], object] = {xml_file(wanted.path): None, xml_file(wanted.before): None}
-    return _on_hypervisor({NETWORKS: Networks(), DOMAINS: Domains(), **files})
+    return on_hypervisor({NETWORKS: Networks(), DOMAINS: Domains(), **files})
 
 
 def _virsh(network: str) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from wizard.cluster import Cluster
@@ -15,20 +14,15 @@ from wizard.facts.sockets import SOCKETS
 from wizard.facts.ufw import UFW, Ufw
 from wizard.facts.units import FIREWALL_UNITS, Unit
 from wizard.facts.wireguard import WIREGUARD, Wireguard
-from wizard.model import HYPERVISOR, AnyFact, Known, Seen
+from wizard.model import AnyFact
 from wizard.stages.firewall_bridged import MODULES, OWN_FILES, SYSCTL, UDEV
-
-Values = Mapping[tuple[str, str], Seen]
-
-
-def _on_hypervisor(values: Mapping[AnyFact[Any], object]) -> Values:
-    return {(HYPERVISOR, fact.id): Known(value) for fact, value in values.items()}
+from wizard.stages.fresh import Values, on_hypervisor
 
 
 def bridged(cluster: Cluster) -> Values:
     """Perhaps something has loaded br_netfilter, which begins with 1."""
     nothing = dict.fromkeys((SYSCTL, UDEV, MODULES))
-    return _on_hypervisor({BRIDGED: Bridged(dict.fromkeys(KEYS, 1)), OWN_FILES: nothing, FIREWALL_UNITS: {}})
+    return on_hypervisor({BRIDGED: Bridged(dict.fromkeys(KEYS, 1)), OWN_FILES: nothing, FIREWALL_UNITS: {}})
 
 
 def ufw(cluster: Cluster) -> Values:
@@ -42,12 +36,12 @@ def ufw(cluster: Cluster) -> Values:
         LINKS: Links(()),
         WIREGUARD: Wireguard(),
     }
-    return _on_hypervisor(facts)
+    return on_hypervisor(facts)
 
 
 def nat(cluster: Cluster) -> Values:
     """No rule that translates addresses, and no WireGuard."""
-    return _on_hypervisor({LINKS: Links(()), NAT_LIVE: (), NAT_FILES: NatFiles(), WIREGUARD: Wireguard()})
+    return on_hypervisor({LINKS: Links(()), NAT_LIVE: (), NAT_FILES: NatFiles(), WIREGUARD: Wireguard()})
 
 
 def look_at_bridged(cluster: Cluster, target: str) -> tuple[str, ...]:

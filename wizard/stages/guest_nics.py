@@ -17,13 +17,14 @@ def created(cluster: Cluster) -> tuple[str, ...]:
 
 
 def every(cluster: Cluster) -> tuple[str, ...]:
-    return tuple(guest.name for guest in cluster.guests)
+    """All guests, workers first: a control plane is restarted last (DOMAIN S12)."""
+    return tuple(guest.name for guest in sorted(cluster.guests, key=lambda guest: guest.role == "control-plane"))
 
 
 def isolated(cluster: Cluster) -> tuple[str, ...]:
-    """The guests with a NIC on the isolated network, workers first: a control plane is restarted last (DOMAIN S12)."""
-    on_it = [guest for guest in cluster.guests if cluster.isolated and guest.isolated_address]
-    return tuple(guest.name for guest in sorted(on_it, key=lambda guest: guest.role == "control-plane"))
+    """Those of them with a NIC on the isolated network."""
+    on_it = {guest.name for guest in cluster.guests if cluster.isolated and guest.isolated_address}
+    return tuple(name for name in every(cluster) if name in on_it)
 
 
 def lan_mac(cluster: Cluster, guest: Guest) -> str:

@@ -26,12 +26,10 @@ from wizard.model import (
     Step,
 )
 from wizard.stages import domain_xml, fresh_guest_nics, guest_nics
-from wizard.stages.guests_attach_change import MissingFrom, parts
+from wizard.stages.guests_attach_change import ID, MissingFrom, parts
 from wizard.stages.guests_attach_nics import Nics, duplicates, nics, taken
 from wizard.stages.guests_defaults import defaults
-from wizard.stages.guests_domain import missing
-
-ID = "guests.attach"
+from wizard.stages.guests_domain import missing, yours
 
 
 def facts(cluster: Cluster, target: str) -> Mapping[str, tuple[AnyFact[Any], ...]]:
@@ -51,7 +49,7 @@ def in_libvirt(ctx: Context, target: str) -> Plan | None:
         return found
     there = nics(ctx, guest)
     if findings := tuple(duplicates(there)):
-        return Blocked("you", "; ".join(finding.message for finding in findings), findings)
+        return yours(*findings)
     if findings := tuple(taken(ctx, there)):
         return Refused(findings)
     if not there.defined or (there.domain.active and not there.is_live):

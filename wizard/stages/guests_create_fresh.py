@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from wizard.cluster import Cluster
@@ -14,7 +13,8 @@ from wizard.facts.network import NAMESERVERS, ROUTES, SSH_PATH, Route, SshPath
 from wizard.facts.system import MEMORY, Memory
 from wizard.facts.virtualisation import KVM, Kvm
 from wizard.marks import read_there
-from wizard.model import HYPERVISOR, AnyFact, Known, Seen
+from wizard.model import AnyFact
+from wizard.stages.fresh import Values, on_hypervisor
 from wizard.stages.guests_create_seen import files_of, seed_files
 
 _KEY = "grep -hm 1 ^ssh- /home/$(logname)/.ssh/authorized_keys"
@@ -23,7 +23,7 @@ PLENTY = 1024**5
 """Bytes: more than any guest asks for."""
 
 
-def fresh_guests(cluster: Cluster) -> Mapping[tuple[str, str], Seen]:
+def fresh_guests(cluster: Cluster) -> Values:
     """A local image is there, one with a URL has not been fetched; the keys are those that open the hypervisor.
 
     KVM works, unless the owner has accepted that it does not.
@@ -44,4 +44,4 @@ def fresh_guests(cluster: Cluster) -> Mapping[tuple[str, str], Seen]:
             image = Image(0, "qcow2") if guest.create.image.startswith("/") else None
             values[files_of(guest, guest.create)] = GuestFiles(image, None, False, PLENTY)
             values[seed_files(guest.name)] = {}
-    return {(HYPERVISOR, fact.id): Known(value) for fact, value in values.items()}
+    return on_hypervisor(values)

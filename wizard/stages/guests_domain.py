@@ -25,22 +25,23 @@ def missing(ctx: Context, guest: Guest) -> Blocked | None:
     if domain is None and guest.create:
         return Blocked("guests.create", f"there is no guest {guest.name} yet")
     if domain is None:
-        return _yours("absent", guest.name, *_absent(guest.name, [each.name for each in domains]))
+        return yours(_absent(guest.name, [each.name for each in domains]))
     if not domain.persistent:
         why = f"{guest.name} has no lasting definition: it is gone once it stops"
         cure = f"define it: virsh dumpxml {guest.name} >{guest.name}.xml && virsh define {guest.name}.xml"
-        return _yours("transient", guest.name, why, cure)
+        return yours(Finding("transient", why, cure, guest.name))
     return None
 
 
-def _absent(name: str, there: list[str]) -> tuple[str, str]:
+def _absent(name: str, there: list[str]) -> Finding:
     known = f"libvirt has: {', '.join(there)}" if there else "libvirt has none at all"
     cure = "write its name as `virsh list --all` has it, or give it `create:` in cluster.yaml, or leave it out"
-    return f"there is no guest {name} on the hypervisor ({known})", cure
+    return Finding("absent", f"there is no guest {name} on the hypervisor ({known})", cure, name)
 
 
-def _yours(finding: str, where: str, why: str, cure: str) -> Blocked:
-    return Blocked("you", why, (Finding(finding, why, cure, where),))
+def yours(*findings: Finding) -> Blocked:
+    """Only the owner can put these right."""
+    return Blocked("you", "; ".join(finding.message for finding in findings), findings)
 
 
 def domain_of(ctx: Context, guest: Guest) -> Domain:

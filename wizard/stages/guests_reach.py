@@ -32,16 +32,11 @@ from wizard.model import (
 )
 from wizard.stages import domain_xml, fresh_guest_nics, guest_nics
 from wizard.stages.guests_defaults import defaults, known_addresses, lan_address
-from wizard.stages.guests_domain import BOOT, LIMIT, domain_of, missing
+from wizard.stages.guests_domain import BOOT, LIMIT, domain_of, missing, yours
 from wizard.stages.guests_reach_change import ID, Lacks, answers, lacks, parts
 from wizard.stages.guests_reach_identity import doubles, impostor, is_guest, shared_macs
 from wizard.stages.guests_reach_nic import FirstNic, file_of, first_nic, trouble, where
 from wizard.stages.libvirt_network import xml_file
-
-
-def targets(cluster: Cluster) -> tuple[str, ...]:
-    """Workers first: a control plane is restarted last (DOMAIN S12)."""
-    return tuple(guest.name for guest in sorted(cluster.guests, key=lambda guest: guest.role == "control-plane"))
 
 
 def facts(cluster: Cluster, target: str) -> Mapping[str, tuple[AnyFact[Any], ...]]:
@@ -56,19 +51,15 @@ def plan(ctx: Context, target: str) -> Plan:
     domain = domain_of(ctx, guest)
     nic = first_nic(ctx, guest, domain)
     if nic is None:
-        return _yours([_no_nic(ctx, target)])
+        return yours(_no_nic(ctx, target))
     if shared := list(shared_macs(ctx, domain)):
-        return _yours(shared)
+        return yours(*shared)
     needed = lacks(domain, nic)
     if (needed.place or needed.running_place) and not _is_active(ctx, nic.network):
         return Blocked("bridge.network", f"the network {nic.network} is not active yet")
     if needed:
         return Do(_why(target, nic, needed), parts(ctx, domain, nic, needed), tuple(_notes(ctx, target, nic, needed)))
     return _answer(ctx, guest, domain, nic)
-
-
-def _yours(findings: list[Finding]) -> Blocked:
-    return Blocked("you", "; ".join(finding.message for finding in findings), tuple(findings))
 
 
 def _no_nic(ctx: Context, name: str) -> Finding:
@@ -91,7 +82,7 @@ def _answer(ctx: Context, guest: Guest, domain: Domain, nic: FirstNic) -> Plan:
     if not is_guest(seen.value, domain):
         return Refused((impostor(ctx, guest, seen.value),))
     if findings := list(doubles(ctx, guest)):
-        return _yours(findings)
+        return yours(*findings)
     return Nothing(" ".join(_as_it_is(ctx, guest, nic, seen.value)))
 
 
@@ -103,7 +94,7 @@ def _silent(ctx: Context, guest: Guest, nic: FirstNic, seen: Unseen) -> Plan:
     isolated = ctx.cluster.isolated
     elsewhere = [each for each in known if isolated is None or each not in isolated.cidr]
     if at and elsewhere and at not in elsewhere:
-        return _yours([_moved_away(ctx, guest, str(at), str(elsewhere[0]))])
+        return yours(_moved_away(ctx, guest, str(at), str(elsewhere[0])))
     since = ctx.see(UPTIMES).get(guest.name, BOOT)
     if since < BOOT:
         why = f"{guest.name} was started {since} s ago, and does not answer yet"
@@ -194,7 +185,7 @@ REACH = Step(
     needs=("guests.create", "bridge.network"),
     fields=("guests[].ssh", "guests[].nic"),
     defaults=defaults,
-    targets=targets,
+    targets=guest_nics.every,
     fresh=fresh_guest_nics.reach,
     look=look,
     undo=undo,
