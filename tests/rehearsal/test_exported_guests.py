@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.rehearsal.by_hand import exported
 from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.wizard_on import WizardOn
 
-NOT_SEEN = pytest.mark.skip(reason="not seen to its end yet on two processors")
 
-
-@NOT_SEEN
 def test_by_hand_to_a_guest_on_both_networks(hypervisor: Hypervisor, tmp_path: Path) -> None:
     wizard = WizardOn(hypervisor(guests=1), tmp_path / "owner")
     by_hand = exported(wizard)

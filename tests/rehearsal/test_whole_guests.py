@@ -10,8 +10,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.rehearsal import bird
 from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.pictures import whole
@@ -20,7 +18,6 @@ from tests.rehearsal.wizard_on import WizardOn, forwarding_ports, links
 from wizard.rehearsal import Rehearsal
 from wizard.rehearsal.waiting import until
 
-NOT_SEEN = pytest.mark.skip(reason="not seen to its end yet on two processors")
 BOOTS = 600
 """Seconds in which emulated guests have started, also beside other tests."""
 LAN = {"aki0": "192.168.182.130", "aki1": "192.168.182.131", "aki2": "192.168.182.132"}
@@ -56,7 +53,6 @@ def guests_talk(machine: Rehearsal, *names: str) -> None:
             assert tcp_source_of_guest(machine, one, other, addresses[other]) == addresses[one]
 
 
-@NOT_SEEN
 def test_from_the_article_half_done_to_the_end_through_a_reboot_and_back(
     hypervisor: Hypervisor, tmp_path: Path
 ) -> None:
@@ -83,7 +79,6 @@ def test_from_the_article_half_done_to_the_end_through_a_reboot_and_back(
     same_as(before, lambda: whole(machine))
 
 
-@NOT_SEEN
 def test_from_a_bare_machine_to_guests_through_a_reboot_and_back(hypervisor: Hypervisor, tmp_path: Path) -> None:
     machine = hypervisor("trixie", guests=2)
     wizard = WizardOn(machine, tmp_path / "owner")

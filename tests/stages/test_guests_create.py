@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from dataclasses import replace
+from ipaddress import IPv4Interface
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from wizard.facts.guests import ADDRESSES, GuestAddresses
 from wizard.facts.images import IMAGES_FOUND, GuestFiles, Image
 from wizard.facts.libvirt import DOMAINS, Domain, Domains
 from wizard.facts.login_keys import LOGIN_KEYS, LoginKeys
-from wizard.facts.network import LINKS, NAMESERVERS, ROUTES, SSH_PATH, Links, Route, SshPath
+from wizard.facts.network import LINKS, NAMESERVERS, ROUTES, SSH_PATH, Address, Link, Links, Route, SshPath
 from wizard.facts.ours import OURS, Ours, Record
 from wizard.facts.system import MEMORY, Memory
 from wizard.facts.virtualisation import KVM, Kvm
@@ -378,6 +379,16 @@ def test_what_a_form_offers() -> None:
         "192.168.190.102",
         "192.168.190.103",
     ]
+
+
+def test_a_form_offers_neither_a_guests_disk_nor_an_address_of_the_host() -> None:
+    kept = "/var/lib/libvirt/images/aki0-installed.qcow2"
+    iso = "/var/lib/libvirt/images/a-rescue-disk.img"
+    br0 = Link("br0", mac="52:54:00:00:00:07", addresses=(Address(IPv4Interface("192.168.182.101/24")),))
+    seen = {"libvirt_domains": Domains((domain(),)), "images_found": (iso, kept, IMAGE), "links": Links((br0,))}
+    found = STEP.defaults(context(**seen))
+    assert [each.value for each in found["guests[].create.image"]] == [IMAGE, iso]
+    assert found["guests[].create.address"][0].value == "192.168.182.102/24"
 
 
 def test_an_unconnected_runbook_shows_it() -> None:

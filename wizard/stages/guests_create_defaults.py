@@ -38,10 +38,12 @@ def _value(ctx: Context, fact: AnyFact[T], otherwise: T) -> T:
 
 
 def _images(ctx: Context) -> Iterator[Suggestion]:
-    """Files that are no guest's disk."""
-    used = "".join(domain.xml + domain.live_xml for domain in _value(ctx, DOMAINS, Domains()))
-    for path in _value(ctx, IMAGES_FOUND, ()):
-        if f"'{path}'" not in used:
+    """Files that are no guest's disk, by use or by name; first those called as distributors call cloud images."""
+    domains = _value(ctx, DOMAINS, Domains())
+    used = "".join(domain.xml + domain.live_xml for domain in domains)
+    guests = tuple(domain.name for domain in domains)
+    for path in sorted(_value(ctx, IMAGES_FOUND, ()), key=lambda path: "cloud" not in path):
+        if f"'{path}'" not in used and not path.rpartition("/")[2].startswith(guests):
             yield Suggestion(path, "on the hypervisor", "ls")
 
 
@@ -51,8 +53,10 @@ def _lan(ctx: Context) -> Iterator[IPv4Interface]:
     if own is None:
         return
     neighbours = _value(ctx, ADDRESSES, GuestAddresses()).neighbours.values()
+    here = (address.interface.ip for link in _value(ctx, LINKS, Links(())) for address in link.addresses)
+    taken = {*_taken(ctx.cluster), *neighbours, *here}
     for address in _around(own.network, own.ip):
-        if address not in {*_taken(ctx.cluster), *neighbours}:
+        if address not in taken:
             yield IPv4Interface(f"{address}/{own.network.prefixlen}")
 
 
