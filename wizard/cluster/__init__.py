@@ -13,7 +13,18 @@ from wizard.cluster.guest import Create, Guest, Role
 from wizard.cluster.mistakes import Contradictions
 from wizard.cluster.names import ClusterName
 from wizard.cluster.rules import contradictions
-from wizard.cluster.sections import Allow, Bridge, Firewall, Hypervisor, Isolated, Kubernetes, Part, Route, Ufw
+from wizard.cluster.sections import (
+    Allow,
+    Bridge,
+    Firewall,
+    Hypervisor,
+    Isolated,
+    Kubernetes,
+    Packages,
+    Part,
+    Route,
+    Ufw,
+)
 from wizard.cluster.values import of_model
 
 __all__ = [
@@ -26,6 +37,7 @@ __all__ = [
     "Hypervisor",
     "Isolated",
     "Kubernetes",
+    "Packages",
     "Role",
     "Route",
     "Ufw",
@@ -51,8 +63,13 @@ class Cluster(Part):
     guests: tuple[Guest, ...] = Field(
         (),
         title="Guests",
-        description="The virtual machines; one that is removed from the list is reported, never destroyed.",
+        description="The nodes, virtual machines as a rule; one that leaves the list is reported, never destroyed.",
     )
+
+    @property
+    def domains(self) -> tuple[Guest, ...]:
+        """The guests that are libvirt's; the others are machines of their own."""
+        return tuple(guest for guest in self.guests if not guest.physical)
 
     def destination(self, host: str) -> str:
         """What is typed after `ssh` for a guest, or, for any other name, the hypervisor; "" where only libvirt knows.

@@ -234,6 +234,16 @@ def mac(value: object) -> str:
     return matching(word.lower(), MAC, 17, "six pairs of hexadecimal digits joined by `:`, such as 52:54:00:a0:00:10")
 
 
+def any_mac(value: object) -> str:
+    """The MAC of a real card, in lower case: unicast, and not all zeros."""
+    word = matching(
+        text(value).lower(), r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", 17, "six pairs of hexadecimal digits joined by `:`"
+    )
+    if int(word[:2], 16) & 1 or word == "00:00:00:00:00:00":
+        raise Wrong(f"{shown(word)} is no card's MAC", "Run `ip -br link` on the machine to see the MACs there are.")
+    return word
+
+
 AnyAddress = Annotated[Address, *checked(address)]
 Gateway = Annotated[Address, *checked(gateway)]
 HostInterface = Annotated[Interface, *checked(host_interface)]
@@ -243,3 +253,4 @@ ServiceCidr = Annotated[IPv4Network, *checked(service_cidr)]
 Source = Annotated[str, *checked(source)]
 Endpoint = Annotated[str, *checked(endpoint)]
 Mac = Annotated[str, *checked(mac)]
+AnyMac = Annotated[str, *checked(any_mac)]

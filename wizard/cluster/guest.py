@@ -5,9 +5,9 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
-from wizard.cluster.addresses import Gateway, HostInterface, Mac, address_v4
+from wizard.cluster.addresses import AnyMac, Gateway, HostInterface, Mac, address_v4
 from wizard.cluster.names import GuestName, Image, Sha256, SshDestination, checked
 from wizard.cluster.sections import Part
 from wizard.cluster.sizes import Size, gib, mib, within
@@ -76,7 +76,7 @@ class Create(Part):
 
 
 class Guest(Part):
-    """A virtual machine on the hypervisor."""
+    """A virtual machine on the hypervisor, or another machine on the LAN that becomes a node beside them."""
 
     name: GuestName = Field(title="Guest", description="The name of the libvirt domain.", examples=["aki0"])
     role: Role = Field(title="Role", description="What the guest is in the Kubernetes cluster.")
@@ -96,6 +96,17 @@ class Guest(Part):
         "leave",
         title="First NIC",
         description="Whether to move the guest's first NIC to the bridge when it is elsewhere.",
+    )
+    physical: StrictBool = Field(
+        False,
+        title="A machine of its own",
+        description="It is another machine, such as a Raspberry Pi, and no guest of this hypervisor.",
+    )
+    isolated_mac: AnyMac | None = Field(
+        None,
+        title="Its second card's MAC",
+        description="Of a machine of its own: the card that is on the isolated network.",
+        examples=["dc:a6:32:00:00:10"],
     )
     create: Create | None = Field(
         None, title="Create", description="How the guest is made; leave it out for a guest that exists already."

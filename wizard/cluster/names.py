@@ -23,6 +23,7 @@ USER = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}"
 VERSION = r"1\.(?P<minor>0|[1-9][0-9]{0,2})(\.(0|[1-9][0-9]{0,2}))?"
 SHA256 = r"[0-9a-f]{64}"
 FILE_PATH = r"(/[A-Za-z0-9_+@%=:~.-]+)+"
+REGISTRY = r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]([a-z0-9._-]*[a-z0-9])?)*"
 URL = r"https?://[A-Za-z0-9._~:\[\]-]+(/[A-Za-z0-9_+@%=:~.-]+)+"
 
 RESERVED_PREFIXES = ("vnet", "virbr", "docker", "br-", "cali", "tunl", "veth", "cni", "flannel", "vxlan.calico")
@@ -31,8 +32,8 @@ KERNEL_WORDS = ("lo", "all", "default")
 """`lo` exists everywhere; `all` and `default` mean every interface under /proc/sys/net (the kernel's ip-sysctl)."""
 TARGET_WORDS = ("hypervisor", "owner", "localhost")
 """What the wizard calls the two machines that are not guests, and the one name that no node may have (DOMAIN 2.1)."""
-OLDEST_MINOR = 31
-"""The first Kubernetes 1.x whose kubeadm reads kubeadm.k8s.io/v1beta4, which DOMAIN S6 writes."""
+OLDEST_MINOR = 20
+"""The first Kubernetes 1.x that was run for real here; its kubeadm reads kubeadm.k8s.io/v1beta2."""
 
 
 def text(value: object) -> str:
@@ -158,6 +159,12 @@ def version(value: object) -> str:
     return word
 
 
+def cni_version(value: object) -> str:
+    """An exact version of Calico or Cilium, without a leading v."""
+    word = text(value).removeprefix("v")
+    return matching(word, r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}", 11, "an exact version, such as 3.32.1")
+
+
 def image(value: object) -> str:
     """A disk image: a path on the hypervisor or an http(s) URL, with nothing that virt-install splits (a comma)."""
     word = matching(
@@ -173,6 +180,21 @@ def image(value: object) -> str:
 
 def sha256(value: object) -> str:
     return matching(value, SHA256, 64, "the 64 digits 0-9 and a-f that the distributor's SHA256SUMS gives").lower()
+
+
+def web_address(value: object) -> str:
+    """An http(s) URL that a command may get as it is."""
+    return matching(value, f"{URL}/?", 1000, "an https:// URL, without spaces")
+
+
+def registry(value: object) -> str:
+    """Where container images come from: HOST[:PORT][/PATH], without a scheme or a tag."""
+    word = text(value)
+    if re.match(r"https?://", word):
+        raise Wrong(f"{shown(word)} begins with a scheme", f"Write {word.partition('://')[2]}.")
+    return matching(
+        word, REGISTRY, 300, "a host, perhaps a port, and a path in lower case, such as mirror.home:5000/k8s"
+    )
 
 
 def comment(value: object) -> str:
@@ -204,6 +226,9 @@ LibvirtName = Annotated[str, *checked(libvirt_name, LIBVIRT)]
 GuestName = Annotated[str, *checked(guest_name, LIBVIRT)]
 SshDestination = Annotated[str, *checked(ssh_destination)]
 Version = Annotated[str, *checked(version, VERSION.replace("?P<minor>", ""))]
+CniVersion = Annotated[str, *checked(cni_version)]
 Image = Annotated[str, *checked(image)]
 Sha256 = Annotated[str, *checked(sha256, SHA256)]
+WebAddress = Annotated[str, *checked(web_address, f"{URL}/?")]
+Registry = Annotated[str, *checked(registry, REGISTRY)]
 Comment = Annotated[str, *checked(comment, maxLength=64)]

@@ -101,7 +101,8 @@ def nothing_twice(values: Values) -> Iterator[Contradiction]:
     patterns = ("bridge.addresses[]", "bridge.nameservers[]", "hypervisor.accept[]", "guests[].name")
     groups = [values.every(pattern, object) for pattern in patterns]
     groups.append([(key, ssh) for key, ssh in values.every("guests[].ssh", str) if literal_host(ssh) is None])
-    groups.append([*values.every("guests[].create.mac", str), *values.every("guests[].create.isolated_mac", str)])
+    macs = ("guests[].create.mac", "guests[].create.isolated_mac", "guests[].isolated_mac")
+    groups.append([found for pattern in macs for found in values.every(pattern, str)])
     for group in groups:
         first: dict[str, str] = {}
         for key, value in group:
@@ -132,6 +133,29 @@ def created_guest_answers(values: Values) -> Iterator[Contradiction]:
         if spoken is not None and spoken != mine.ip and spoken.version == mine.version:
             message = f"SSH goes to {spoken}, but the guest is created with {mine.ip}"
             yield Contradiction((ssh, key), message, "Use the same address in both.")
+
+
+def physical_machines(values: Values) -> Iterator[Contradiction]:
+    """What libvirt would do is not said of a machine of its own, and what it cannot do is."""
+    for key, physical in values.every("guests[].physical", bool):
+        guest = key.removesuffix("physical")
+        second = (f"{guest}isolated_mac", f"{guest}isolated_address")
+        if not physical:
+            if values.has(second[0]):
+                message = "a guest's NIC is libvirt's to make: its MAC is `create.isolated_mac`, or derived"
+                yield Contradiction((second[0], key), message, "Remove the line, or add `physical: true`.")
+            continue
+        if not values.has(f"{guest}ssh"):
+            message = "nobody knows the address of a machine of its own"
+            yield Contradiction((key, f"{guest}ssh"), message, "Add `ssh: USER@ADDRESS`.")
+        for word in ("create", "nic"):
+            if values.get(f"{guest}{word}", object) not in (None, "leave"):
+                message = f"a machine of its own is no libvirt guest, so `{word}` means nothing for it"
+                yield Contradiction((f"{guest}{word}", key), message, "Remove one of the two lines.")
+        if values.has(second[0]) != values.has(second[1]):
+            missing, there = second if values.has(second[1]) else second[::-1]
+            message = f"which card has which address? `{missing.rpartition('.')[2]}` is missing"
+            yield Contradiction((there, missing), message, f"Add `{missing.rpartition('.')[2]}`, or remove this line.")
 
 
 def guest_names_fit(values: Values) -> Iterator[Contradiction]:
@@ -173,6 +197,15 @@ def images_checked(values: Values) -> Iterator[Contradiction]:
             yield Contradiction((key, digest), "a downloaded image needs its checksum", "Add `sha256:` beside it.")
 
 
+def several_control_planes(values: Values) -> Iterator[Contradiction]:
+    """Without a name or address of its own the API goes with the first of them (DOMAIN section 5)."""
+    planes = [key for key, role in values.every("guests[].role", str) if role == "control-plane"]
+    if len(planes) > 1 and values.has("kubernetes") and not values.has("kubernetes.endpoint"):
+        message = "several control planes need an address of the API that is none of theirs"
+        cure = "Add `endpoint:` with a name or a virtual address, or make the others workers."
+        yield Contradiction((planes[1], "kubernetes"), message, cure)
+
+
 def kubernetes_has_nodes(values: Values) -> Iterator[Contradiction]:
     guests, roles = values.every("guests[]", object), values.every("guests[].role", object)
     if not values.has("kubernetes") or not guests:
@@ -198,8 +231,10 @@ RULES = (
     nothing_twice,
     guests_have_networks,
     created_guest_answers,
+    physical_machines,
     guest_names_fit,
     guest_sizes,
     images_checked,
+    several_control_planes,
     kubernetes_has_nodes,
 )

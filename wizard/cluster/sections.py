@@ -20,7 +20,18 @@ from wizard.cluster.addresses import (
     ServiceCidr,
     Source,
 )
-from wizard.cluster.names import Comment, InterfaceName, LibvirtName, NewBridgeName, SshDestination, Version
+from wizard.cluster.cni import FileOrUrl, PodNetwork
+from wizard.cluster.names import (
+    CniVersion,
+    Comment,
+    InterfaceName,
+    LibvirtName,
+    NewBridgeName,
+    Registry,
+    SshDestination,
+    Version,
+    WebAddress,
+)
 
 Accepted = Literal["no-kvm", "slow-fsync", "small-guest", "no-console", "local-confirm"]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
@@ -181,6 +192,21 @@ class Isolated(Part):
     )
 
 
+class Packages(Part):
+    """A mirror of the Kubernetes packages."""
+
+    repository: WebAddress = Field(
+        title="Repository",
+        description="The Debian repository that has kubelet, kubeadm and kubectl of this minor version.",
+        examples=["https://mirror.home.arpa/core:/stable:/v1.36/deb/"],
+    )
+    key: FileOrUrl = Field(
+        title="Key",
+        description="The key that the repository is signed with: a URL, or a file beside cluster.yaml.",
+        examples=["https://mirror.home.arpa/core:/stable:/v1.36/deb/Release.key"],
+    )
+
+
 class Kubernetes(Part):
     """The cluster inside the guests. Left out: guests are set up, Kubernetes is not."""
 
@@ -204,10 +230,31 @@ class Kubernetes(Part):
         description="The private range that services get addresses from.",
         examples=["10.96.0.0/12"],
     )
-    cni: Literal["calico"] = Field("calico", title="Pod network", description="The software that connects pods.")
+    cni: PodNetwork = Field(
+        "calico",
+        validate_default=True,
+        title="Pod network",
+        description="The software that connects pods: calico, cilium, none, or in the file {manifest: FILE-or-URL}.",
+        examples=["calico", "cilium", "none"],
+    )
+    cni_version: CniVersion | None = Field(
+        None,
+        title="Pod network's version",
+        description="Which calico or cilium; without it one that fits the Kubernetes version.",
+        examples=["3.32.1"],
+    )
     endpoint: Endpoint | None = Field(
         None,
         title="API endpoint",
         description="Name or virtual address of the Kubernetes API; without it, for good, the first control plane's.",
         examples=["k8s-api.home.arpa"],
+    )
+    packages: Packages | None = Field(
+        None, title="Package mirror", description="Where nodes get their Kubernetes packages, when not from its own repository."
+    )
+    images: Registry | None = Field(
+        None,
+        title="Image mirror",
+        description="Where nodes get the images of Kubernetes itself, when not from its own registry.",
+        examples=["mirror.home.arpa:5000/k8s"],
     )
