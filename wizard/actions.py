@@ -67,6 +67,50 @@ class WriteFile:
 
 
 @dataclass(frozen=True)
+class Hole:
+    """A secret that host `on` mints just in time: `argv` prints it there, as root. A file has `mark` in its place."""
+
+    name: str
+    on: str
+    argv: tuple[str, ...]
+    words: str
+    """What it is: "a bootstrap token, good for 15 minutes"."""
+
+    @property
+    def mark(self) -> str:
+        return f"SECRET{{{self.name}}}"
+
+    @property
+    def how(self) -> str:
+        """What it is and how it is had, for those who do it by hand."""
+        return f"{self.words}; on {self.on}: {shlex.join(self.argv)}"
+
+
+@dataclass(frozen=True)
+class SecretFile:
+    """The file at `path`, 0600, has this content with the secrets in it. No copy is kept, and there is no way back:
+    the part's `always` removes it.
+    """
+
+    path: str
+    content: str
+    holes: tuple[Hole, ...]
+    kind: Literal["secret-file"] = "secret-file"
+
+    @property
+    def summary(self) -> str:
+        return f"write {self.path}, with {', '.join(hole.mark for hole in self.holes)}"
+
+    @property
+    def diff(self) -> str:
+        return unified(self.path, None, self.content)
+
+    def shell(self) -> str:
+        asked = [shlex.join(("need_secret", hole.name, hole.how)) for hole in self.holes]
+        return "\n".join([*asked, f"put_secret {shlex.quote(self.path)} <<'{END}'", f"{self.content}{END}"])
+
+
+@dataclass(frozen=True)
 class EditLine:
     """One whole line of a foreign file, `was`, becomes `now`; everything else in it stays, unseen and uncopied.
 
@@ -271,6 +315,7 @@ class Forget:
 
 Action = (
     WriteFile
+    | SecretFile
     | EditLine
     | RemoveFile
     | Run

@@ -23,6 +23,9 @@ T_co = TypeVar("T_co", covariant=True)
 HYPERVISOR = "hypervisor"
 """The one target, and the one host, that every cluster has."""
 
+OWNER = "owner"
+"""The owner's own machine, as a target and as a host: the same scripts, by a local sh, without root."""
+
 
 class Secret:
     """A value that must not be seen: it prints as `***`, only `reveal()` gives it away."""
@@ -341,6 +344,8 @@ class Step:
     """Read-only commands with which the owner sees for themselves that it is as wanted."""
     undo: Callable[[Context, str, tuple[Action, ...]], Plan] | None = None
     """From the recorded inverses (last first) to what undoing means; None: just run them."""
+    side_by_side: Callable[[Cluster, str], bool] = lambda cluster, target: False
+    """May this target be done beside others of the same step? They are approved first, then done in parallel."""
     changes_target: bool = True
     """Do its scripts change the target itself? If not, a guest that is off is no obstacle to undoing it."""
 

@@ -250,7 +250,9 @@ class Kubernetes(Part):
         examples=["k8s-api.home.arpa"],
     )
     packages: Packages | None = Field(
-        None, title="Package mirror", description="Where nodes get their Kubernetes packages, when not from its own repository."
+        None,
+        title="Package mirror",
+        description="Where nodes get their Kubernetes packages, when not from its own repository.",
     )
     images: Registry | None = Field(
         None,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 
+from wizard.cluster import Cluster
 from wizard.engine.applying import Applier
 from wizard.engine.confirming import Confirmer
-from wizard.engine.hosts import Hosts
+from wizard.engine.hosts import Hosts, in_parallel
 from wizard.engine.looking import Looker, Targets
 from wizard.engine.observing import Costly
 from wizard.engine.planned import Planned
@@ -42,6 +45,21 @@ def outcome(results: Sequence[Result]) -> Outcome:
     return Outcome(tuple(finished for finished, _ in last.values()), worst([status for _, status in last.values()]))
 
 
+def together(targets: Targets, cluster: Cluster) -> list[Targets]:
+    """In their order; neighbours of one step that may be done side by side are one group."""
+
+    def at_once(pair: tuple[Step, str]) -> object:
+        step, target = pair
+        return (step.id, "" if step.side_by_side(cluster, target) else target)
+
+    return [tuple(group) for _, group in groupby(targets, at_once)]
+
+
+def _ends_it(result: Result) -> bool:
+    finished, status = result
+    return (status == 4 and finished.target == HYPERVISOR) or finished.state is State.RUNNING
+
+
 class Doer:
     """One `apply` or `undo`, from its first look to its outcome."""
 
@@ -64,15 +82,41 @@ class Doer:
     def apply(self, targets: Targets, approved: Mapping[str, str], *, named: bool) -> Outcome:
         results = self._resume()
         stood: dict[tuple[str, str], State] = {}
-        for step, target in targets:
+        for group in together(targets, self._looker.file.cluster):
             if self._control.wanted:
                 break
-            done, status = self._apply_one(step, target, approved, stood, named=named)
-            stood[step.id, target] = done.state
-            results.append((done, status))
-            if (status == 4 and target == HYPERVISOR) or done.state is State.RUNNING:
+            done = self._apply_together(group, approved, stood, named=named)
+            stood |= {(finished.step, finished.target): finished.state for finished, _ in done}
+            results += done
+            if any(map(_ends_it, done)):
                 break
         return self._ended(results)
+
+    def _apply_together(
+        self,
+        group: Targets,
+        approved: Mapping[str, str],
+        stood: Mapping[tuple[str, str], State],
+        *,
+        named: bool,
+    ) -> list[Result]:
+        """Each is looked at and asked about in turn; what is to be done is then done side by side."""
+        results: dict[str, Result] = {}
+        work: dict[str, Callable[[], None]] = {}
+        for step, target in group:
+            decided = self._decide(step, target, approved, stood, named=named)
+            if isinstance(decided, Planned):
+                work[target] = partial(self._carry_out, decided, results)
+            else:
+                results[target] = decided
+        if len(work) == 1:
+            next(iter(work.values()))()
+        else:
+            in_parallel(work)
+        return [results[target] for _, target in group]
+
+    def _carry_out(self, planned: Planned, results: dict[str, Result]) -> None:
+        results[planned.target] = self._applier.apply(planned, lambda: self.look(planned.step, planned.target))
 
     def undo(self, targets: Targets) -> Outcome:
         results = self._resume()
@@ -103,7 +147,7 @@ class Doer:
 
     # ------------------------------------------------------------ one step
 
-    def _apply_one(
+    def _decide(
         self,
         step: Step,
         target: str,
@@ -111,7 +155,8 @@ class Doer:
         stood: Mapping[tuple[str, str], State],
         *,
         named: bool,
-    ) -> tuple[StepFinished, int]:
+    ) -> Result | Planned:
+        """What came of it without doing anything, or what is now to be done."""
         if unmet := [need for need in step.needs if not _met(need, target, stood)]:
             return self._told(step, target, State.BLOCKED, f"waits for {', '.join(unmet)}", 0)
         standing = self._journal.standings().get((step.id, target))
@@ -124,7 +169,7 @@ class Doer:
             case Nothing(why=why):
                 return self._as_it_is(planned, why)
             case Do():
-                return self._approved_and_done(planned, approved)
+                return self._approved(planned, approved)
             case Refused():
                 return self._told(step, target, State.BLOCKED, planned.reason, 2, planned)
             case Blocked():
@@ -132,7 +177,7 @@ class Doer:
             case Unknown(unreachable=unreachable):
                 return self._told(step, target, State.UNKNOWN, planned.reason, 4 if unreachable else 1, planned)
 
-    def _approved_and_done(self, planned: Planned, approved: Mapping[str, str]) -> tuple[StepFinished, int]:
+    def _approved(self, planned: Planned, approved: Mapping[str, str]) -> Result | Planned:
         seen = approved.get(planned.name)
         if seen != planned.digest:
             changed = "" if seen is None else "what would be done is no longer what you approved"
@@ -140,7 +185,7 @@ class Doer:
                 why = f"nothing was done: {_not_approved(planned)}"
                 return self._told(planned.step, planned.target, State.BLOCKED, why, 5)
         self._confirmable(planned)
-        return self._applier.apply(planned, lambda: self.look(planned.step, planned.target))
+        return planned
 
     def _undo_one(self, step: Step, target: str) -> tuple[StepFinished, int]:
         planned = self._look_back(step, target)

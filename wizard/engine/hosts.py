@@ -34,13 +34,19 @@ class Hosts:
         self._cluster, self._settings, self._ask, self._tell = cluster, settings, ask, observer
         self._accepted_keys = directory / "known_hosts"
         self._secrets = Secrets()
+        self._minted: list[Secret] = []
         self._logins: dict[str, Login] = {}
         self._connections: dict[str, Connection] = {}
+        self._opening: dict[str, threading.RLock] = {}
         self._lock = threading.Lock()
 
     def secrets(self) -> tuple[Secret, ...]:
-        """What the owner has told so far, for masking output."""
-        return self._secrets.all()
+        """What the owner has told, and what hosts have minted, so far: for masking output."""
+        return (*self._secrets.all(), *self._minted)
+
+    def mask(self, minted: Secret) -> None:
+        """A secret that a host has minted: it is masked wherever output is shown."""
+        self._minted.append(minted)
 
     def use(self, cluster: Cluster) -> None:
         """cluster.yaml has changed: hosts that are now reached otherwise are connected anew."""
@@ -85,12 +91,15 @@ class Hosts:
 
     def connection(self, host: str) -> Connection:
         """The connection in use, opened if there is none alive. Raises `HostUnavailable`."""
-        connection = self._connections.get(host)
-        if connection is None or not connection.alive:
-            connection = self.fresh(host, timeout=20 if host == HYPERVISOR else GUEST_TIMEOUT)
-            self.adopt(host, connection)
-            self._tell(HostConnected(host, connection.address))
-        return connection
+        with self._lock:
+            opening = self._opening.setdefault(host, threading.RLock())
+        with opening:  # one of several threads opens it, the others get the same
+            connection = self._connections.get(host)
+            if connection is None or not connection.alive:
+                connection = self.fresh(host, timeout=20 if host == HYPERVISOR else GUEST_TIMEOUT)
+                self.adopt(host, connection)
+                self._tell(HostConnected(host, connection.address))
+            return connection
 
     def fresh(self, host: str, address: str | None = None, timeout: float = 20) -> Connection:
         """A new connection beside the one in use, to `address` if given; the same host key is expected there."""

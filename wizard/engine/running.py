@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import threading
 import time
 from collections.abc import Callable
@@ -10,21 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from wizard.actions import Hole, SecretFile
 from wizard.engine.hosts import Hosts
-from wizard.errors import HostLostError, HostUnavailable
+from wizard.errors import HostLostError, HostUnavailable, StepFailed
 from wizard.events import Observer, PartFinished, PartOutput, PartStarted
 from wizard.journal import Entry, Journal
-from wizard.model import Guard, Part
+from wizard.model import Guard, Part, Secret
 from wizard.remote import job
 from wizard.remote.connection import Connection
 from wizard.remote.console import host_key
 from wizard.remote.job import JobState, Lease
 from wizard.remote.known_hosts import PublicKey
+from wizard.remote.redact import Redactor
 from wizard.remote.sanitise import Sanitiser
 
 T = TypeVar("T")
 
 TAIL_LINES = 15
+MINTING = 60
+"""Seconds in which a host has minted a secret."""
 MOST_OF_A_CONSOLE = 1024 * 1024
 
 
@@ -63,10 +68,14 @@ class Attempt:
     script: str
     limit: int
     guard: Guard | None
+    holes: tuple[Hole, ...] = ()
+    """The secrets that are brought to the host before the script is; none are when it is picked up again."""
 
     @classmethod
     def of(cls, step: str, target: str, part: Part, script: str, number: int, count: int) -> Attempt:
-        return cls(job.new_id(step), step, target, part.on, number, count, part.title, script, part.limit, part.guard)
+        holes = tuple(hole for action in part.actions if isinstance(action, SecretFile) for hole in action.holes)
+        of = (job.new_id(step), step, target, part.on, number, count, part.title, script, part.limit, part.guard)
+        return cls(*of, holes)
 
 
 class Runner:
@@ -93,11 +102,29 @@ class Runner:
             reach=list(attempt.guard.reach) if attempt.guard else None,
             probes=[[probe.title, *probe.argv] for probe in attempt.guard.probes] if attempt.guard else None,
         )
+        for hole in attempt.holes:
+            self._bring(attempt, hole)
         lease = Lease(self._journal.lineage, self._journal.serial, self._take_over)
         return self._insist(
             attempt,
             lambda connection: job.start(connection, attempt.id, attempt.script, limit=attempt.limit, lease=lease),
         )
+
+    def _bring(self, attempt: Attempt, hole: Hole) -> None:
+        """Has the secret minted, and lays it down on the attempt's host, 0600; it passes through memory alone."""
+        minted = self._insist_on(hole.on, lambda connection: connection.run(shlex.join(hole.argv), limit=MINTING))
+        if minted.rc or not minted.out.strip():
+            raise StepFailed(
+                f"{hole.words} could not be had", where=hole.on, why=minted.complaint, tail=minted.complaint
+            )
+        self._hosts.mask(Secret(minted.text.strip()))
+        place = f"/var/lib/homek8s-wizard/secrets/{attempt.id}"
+        script = f"umask 077; rm -rf {place}; mkdir -p {place}; cat >{place}/{hole.name}"
+        if hole != attempt.holes[0]:
+            script = f"umask 077; cat >{place}/{hole.name}"
+        laid = self._insist(attempt, lambda connection: connection.run(script, stdin=minted.out))
+        if laid.rc:
+            raise StepFailed(f"{hole.words} could not be laid down", where=attempt.host, why=laid.complaint)
 
     def state(self, attempt: Attempt) -> JobState:
         return self._insist(attempt, lambda connection: job.state(connection, attempt.id))
@@ -112,12 +139,12 @@ class Runner:
             over = threading.Event()
             watcher = threading.Thread(target=self._heed, args=(attempt, watch, over), daemon=True)
             watcher.start()
-            sanitiser = Sanitiser()
+            sanitiser, redactor = Sanitiser(), Redactor(self._hosts.secrets())
 
             def show(chunk: bytes) -> None:
                 log.write(chunk)
                 log.flush()
-                if text := sanitiser.feed(chunk):
+                if text := redactor.feed(sanitiser.feed(chunk)):
                     self._tell(PartOutput(*where, attempt.host, text))
 
             try:
@@ -127,7 +154,7 @@ class Runner:
             finally:
                 over.set()
                 watcher.join()
-            if text := sanitiser.end():
+            if text := redactor.feed(sanitiser.end()) + redactor.end():
                 self._tell(PartOutput(*where, attempt.host, text))
         if state.word == "running":
             raise LetGo
@@ -146,6 +173,13 @@ class Runner:
                 with contextlib.suppress(HostLostError, HostUnavailable):
                     job.stop(self._hosts.connection(attempt.host), attempt.id)
                 return
+
+    def _insist_on(self, host: str, deed: Callable[[Connection], T]) -> T:
+        """Does it over the connection in use, and once more over a new one where that turns out dead."""
+        try:
+            return deed(self._hosts.connection(host))
+        except HostLostError:
+            return deed(self._hosts.connection(host))
 
     def _insist(self, attempt: Attempt, deed: Callable[[Connection], T]) -> T:
         """Does it over the connection in use, and again over a new one each time that is lost."""

@@ -127,11 +127,17 @@ def _whole(line: str, lines: Iterator[str]) -> str:
 
 _PUT = re.compile(rf"put (.+) ([0-7]{{4}}) (\w+) <<'({END}_*)'", re.S)
 
+_PUT_SECRET = re.compile(rf"put_secret (.+) <<'({END}_*)'", re.S)
+
 
 def _deed(line: str, lines: Iterator[str]) -> Iterator[_Read]:
     if found := _PUT.fullmatch(line):
         content = "".join(f"{each}\n" for each in iter(lambda: next(lines, found[4]), found[4]))
         yield File(_word(found[1]), found[2], content, new=found[3] == "absent")
+        return
+    if found := _PUT_SECRET.fullmatch(line):
+        content = "".join(f"{each}\n" for each in iter(lambda: next(lines, found[2]), found[2]))
+        yield File(_word(found[1]), "0600", content, new=True)
         return
     match _words(line):
         case ["arm", seconds] if seconds.isdecimal():
@@ -181,6 +187,8 @@ def _typed(words: list[str]) -> Command:
     match words:
         case ["await", limit, what, *probe]:
             return Command(f"until {_probe(probe)}; do sleep 1; done", f"at most {limit} s, until {what}:")
+        case ["need_secret", name, how]:
+            return Command(f"# SECRET{{{name}}} below: {how}")
         case ["packages_refresh"]:
             return Command("apt-get update")
         case ["packages_install", *names]:
@@ -204,7 +212,7 @@ def _typed(words: list[str]) -> Command:
 
 
 _LIBRARY = (
-    *("await", "restore", "keep_domain", "define_again", "unplug"),
+    *("await", "restore", "keep_domain", "define_again", "unplug", "need_secret"),
     *("packages_refresh", "packages_install", "packages_remove", "packages_purge"),
     *GUEST_WORDS,
 )

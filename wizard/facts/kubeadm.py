@@ -1,0 +1,80 @@
+"""What kubeadm has made of a machine: nothing, half of a node, a node of some cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wizard.facts.system import pairs
+from wizard.model import Fact, Output
+
+CA_HASH = (
+    "openssl x509 -pubkey -in /etc/kubernetes/pki/ca.crt | openssl pkey -pubin -outform der "
+    "| openssl dgst -sha256 -r | cut -d' ' -f1"
+)
+"""The hash of a cluster's CA, as `kubeadm join` wants it after "sha256:" (kubeadm reference)."""
+
+
+@dataclass(frozen=True)
+class Kubeadm:
+    """What lies on a machine. Versions as "v1.36.4", empty where the program is missing."""
+
+    version: str = ""
+    kubelet: str = ""
+    kubelet_active: bool = False
+    admin: bool = False
+    """/etc/kubernetes/admin.conf: init, or a control plane's join, went that far."""
+    joined: bool = False
+    """/etc/kubernetes/kubelet.conf: it is a node, or was becoming one."""
+    manifests: bool = False
+    """The API server's static pod."""
+    etcd: bool = False
+    """/var/lib/etcd/member."""
+    pki: bool = False
+    ca_hash: str = ""
+    """Of the CA that it trusts; 64 hexadecimal digits."""
+    server: str = ""
+    """https://HOST:PORT of the API that its kubelet speaks to."""
+    api_ready: bool = False
+    """Its own API server says that it is ready."""
+
+    @property
+    def untouched(self) -> bool:
+        """kubeadm has left nothing here, or was reset."""
+        return not (self.admin or self.joined or self.manifests or self.etcd or self.pki)
+
+
+def _kubeadm(output: Output) -> Kubeadm:
+    found = pairs(output)
+    there = {key for key in ("active", "admin", "joined", "manifests", "etcd", "pki", "ready") if found[key] == "yes"}
+    return Kubeadm(
+        version=found["kubeadm"],
+        kubelet=found["kubelet"],
+        kubelet_active="active" in there,
+        admin="admin" in there,
+        joined="joined" in there,
+        manifests="manifests" in there,
+        etcd="etcd" in there,
+        pki="pki" in there,
+        ca_hash=found["ca"],
+        server=found["server"],
+        api_ready="ready" in there,
+    )
+
+
+KUBEADM = Fact(
+    "kubeadm",
+    f"""yes() {{ if "$@" >/dev/null 2>&1; then echo yes; else echo no; fi; }}
+k=/etc/kubernetes
+echo kubeadm=$(kubeadm version -o short 2>/dev/null)
+echo kubelet=$(kubelet --version 2>/dev/null | cut -d' ' -f2)
+echo active=$(yes systemctl is-active kubelet)
+echo admin=$(yes test -e $k/admin.conf)
+echo joined=$(yes test -e $k/kubelet.conf)
+echo manifests=$(yes test -e $k/manifests/kube-apiserver.yaml)
+echo etcd=$(yes test -d /var/lib/etcd/member)
+echo pki=$(yes test -e $k/pki/ca.crt)
+echo ca=$([ ! -e $k/pki/ca.crt ] || {CA_HASH})
+echo server=$(sed -n 's/^ *server: *//p' $k/kubelet.conf 2>/dev/null | head -n 1)
+echo ready=$(yes sh -c '[ -e $1 ] && kubectl --kubeconfig=$1 --request-timeout=5s get --raw=/readyz' - $k/admin.conf)""",
+    _kubeadm,
+)

@@ -1,0 +1,15 @@
+"""Stage `join`: the guests become the nodes of one Kubernetes cluster (DOMAIN S5 to S8, S13)."""
+
+from __future__ import annotations
+
+from wizard.model import Stage, Step
+
+STEPS: tuple[Step, ...] = ()
+"""prerequisites, init, cni, nodes, pin, kubeconfig."""
+
+STAGE = Stage(
+    id="join",
+    title="Kubernetes",
+    why="kubeadm makes the first control plane, and every other guest joins it.",
+    steps=STEPS,
+)

@@ -1,0 +1,27 @@
+"""Which guests are nodes, and which of them speaks for the cluster. Without `kubernetes:` there are none."""
+
+from __future__ import annotations
+
+from wizard.cluster import Cluster
+
+
+def every(cluster: Cluster) -> tuple[str, ...]:
+    """All nodes, control planes first, in the order of cluster.yaml."""
+    if cluster.kubernetes is None:
+        return ()
+    return tuple(guest.name for guest in sorted(cluster.guests, key=lambda guest: guest.role != "control-plane"))
+
+
+def control_planes(cluster: Cluster) -> tuple[str, ...]:
+    planes = {guest.name for guest in cluster.guests if guest.role == "control-plane"}
+    return tuple(name for name in every(cluster) if name in planes)
+
+
+def first(cluster: Cluster) -> tuple[str, ...]:
+    """The control plane that the cluster begins with, and that is asked about it; as the targets of a step."""
+    return control_planes(cluster)[:1]
+
+
+def others(cluster: Cluster) -> tuple[str, ...]:
+    """Those that join it."""
+    return tuple(name for name in every(cluster) if name not in first(cluster))

@@ -1,0 +1,15 @@
+"""Stage `verify`: does the cluster do what a cluster is for, and does it come back after a reboot? (DOMAIN S14)."""
+
+from __future__ import annotations
+
+from wizard.model import Stage, Step
+
+STEPS: tuple[Step, ...] = ()
+"""nodes, peers, pods, reboot."""
+
+STAGE = Stage(
+    id="verify",
+    title="Verified",
+    why="Nothing is changed for good: the nodes, their peers and their pods are asked.",
+    steps=STEPS,
+)
