@@ -56,7 +56,7 @@ def parse_nodes(output: Output) -> KubeNodes:
 def _node(item: Mapping[str, Any]) -> KubeNode:
     meta, status, spec = item["metadata"], item["status"], item["spec"]
     labels: Mapping[str, str] = meta.get("labels", {})
-    ready = next((each for each in status.get("conditions", ()) if each["type"] == "Ready"), {})
+    ready: Mapping[str, str] = next((each for each in status.get("conditions", ()) if each["type"] == "Ready"), {})
     return KubeNode(
         name=meta["name"],
         machine_id=status["nodeInfo"]["machineID"],
