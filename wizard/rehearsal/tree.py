@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import time
-from collections import deque
 from pathlib import Path
 from typing import Protocol
 
 from wizard.rehearsal import once
-from wizard.rehearsal.commands import environment, failure
+from wizard.rehearsal.commands import followed
 from wizard.rehearsal.error import RehearsalError
 from wizard.rehearsal.once import Say
 from wizard.rehearsal.runtime import cache
@@ -60,31 +57,10 @@ def _build(recipe: Recipe, tree: Path, lock: int, say: Say) -> None:
 
 def _mmdebstrap(command: list[str], lock: int, say: Say) -> None:
     """Show its steps as it goes. It ends when we are killed, and its mounts with it."""
-    began = time.monotonic()
-    last: deque[str] = deque(maxlen=30)
-    with subprocess.Popen(
-        [*TIED_TO_US, *command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        pass_fds=(lock,),
-        env=environment({"DEBIAN_FRONTEND": "noninteractive"}),
-    ) as process:
-        assert process.stdout
-        for line in process.stdout:
-            last.append(line.rstrip())
-            if line.startswith("I: "):
-                say(f"{time.monotonic() - began:5.0f} s  {_summary(line[3:].rstrip())}")
-    if process.returncode != 0:
-        what = failure(["mmdebstrap"], process.returncode, "\n".join(last))
+    try:
+        followed([*TIED_TO_US, *command], "mmdebstrap", lock, say)
+    except RehearsalError as error:
         raise RehearsalError(
-            f"The root tree could not be built. {what}\n"
+            f"The root tree could not be built. {error}\n"
             "Most often Debian's archive is not reachable from here, or the disk is full. Nothing half-built was kept."
-        )
-
-
-def _summary(line: str) -> str:
-    """A hook is announced with its whole script."""
-    return "setting the machine up..." if line.startswith("running --customize-hook") else line
+        ) from None
