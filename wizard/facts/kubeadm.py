@@ -75,6 +75,6 @@ echo etcd=$(yes test -d /var/lib/etcd/member)
 echo pki=$(yes test -e $k/pki/ca.crt)
 echo ca=$([ ! -e $k/pki/ca.crt ] || {CA_HASH})
 echo server=$(sed -n 's/^ *server: *//p' $k/kubelet.conf 2>/dev/null | head -n 1)
-echo ready=$([ ! -e $k/admin.conf ] || yes kubectl --kubeconfig=$k/admin.conf --request-timeout=5s get --raw /readyz)""",
+a=$k/admin.conf; echo ready=$([ ! -e $a ] || yes kubectl --kubeconfig=$a --request-timeout=5s get --raw /readyz)""",
     _kubeadm,
 )
