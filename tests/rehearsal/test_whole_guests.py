@@ -15,7 +15,7 @@ from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.pictures import whole
 from tests.rehearsal.tcp import tcp_source_of_guest
 from tests.rehearsal.wizard_on import WizardOn, forwarding_ports, links
-from wizard.rehearsal import Rehearsal
+from wizard.rehearsal import Rehearsal, RehearsalError
 from wizard.rehearsal.waiting import until
 
 BOOTS = 600
@@ -33,14 +33,20 @@ def nothing_to_do(wizard: WizardOn, *names: str) -> None:
     for name in names:
         wizard.machine.wait_ssh(BOOTS, host=name)
 
+    left: dict[str, str] = {}
+
     def seen() -> bool | None:
-        states = plan_of(wizard)
-        left = {name: state for name, state in states.items() if state != "done"}
+        rows = wizard.json("plan")["steps"]
+        left.clear()
+        left.update({f"{row['step']}@{row['target']}": row["state"] for row in rows if row["state"] != "done"})
         # A guest that boots is waited for by guests.reach; what else is asked of it is not known yet.
-        assert all(state == "unknown" or name.startswith("guests.reach@") for name, state in left.items()), left
+        assert all(state == "unknown" or name.startswith("guests.reach@") for name, state in left.items()), rows
         return not left or None
 
-    until(seen, BOOTS, "the guests did not come back")
+    try:
+        until(seen, BOOTS, "the guests did not come back")
+    except RehearsalError:
+        pytest.fail(wizard.run("plan").stdout)
     done = wizard.run("plan", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["changes"] == 0
