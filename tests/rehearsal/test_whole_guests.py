@@ -10,6 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.rehearsal import bird
 from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.pictures import whole
