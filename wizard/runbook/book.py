@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from wizard.cluster import Cluster
+from wizard.cluster import Cluster, Guest
 from wizard.engine.planned import Planned
 from wizard.events import State
 from wizard.journal import Entry, Standing, fold
@@ -255,7 +255,15 @@ def _facts(material: Material) -> Iterator[tuple[str, str]]:
 def hosts(cluster: Cluster) -> tuple[tuple[str, str, str], ...]:
     """(name, SSH destination, what it is), in the order in which they are worked on."""
     guests = [
-        (guest.name, guest.ssh or "", f"a guest, {guest.role}" + (", made by the wizard" if guest.create else ""))
+        (
+            guest.name,
+            guest.ssh or "",
+            f"{_kind(guest)}, {guest.role}" + (", made by the wizard" if guest.create else ""),
+        )
         for guest in cluster.guests
     ]
     return ((HYPERVISOR, cluster.hypervisor.ssh, "the Linux machine that carries the guests"), *guests)
+
+
+def _kind(guest: Guest) -> str:
+    return "a machine of its own" if guest.physical else "a guest"

@@ -95,7 +95,10 @@ def _place(material: Material, host: str) -> str:
     if host == OWNER:
         return "your own machine"
     ssh = {name: destination for name, destination, _ in hosts(material.cluster)}.get(host, "")
-    kind = "the hypervisor" if host == HYPERVISOR else f"the guest {host}"
+    guest = (
+        "the machine" if any(each.name == host and each.physical for each in material.cluster.guests) else "the guest"
+    )
+    kind = "the hypervisor" if host == HYPERVISOR else f"{guest} {host}"
     return f"{kind} ({ssh})" if ssh else kind
 
 

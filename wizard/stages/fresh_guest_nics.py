@@ -42,18 +42,26 @@ def reach(cluster: Cluster) -> Values:
     values: dict[tuple[str, str], Seen] = dict(on_hypervisor(cluster))
     values |= {(HYPERVISOR, ADDRESSES.id): Known(GuestAddresses()), (HYPERVISOR, UPTIMES.id): Known({})}
     for guest in cluster.guests:
-        macs = tuple(each.mac for each in _domain(cluster, guest).live_interfaces)
+        macs = _of_machine(guest) if guest.physical else _of_domain(cluster, guest)
         values[guest.name, IDENTITY.id] = Known(Identity(guest.name, f"{guest.name}'s own", "", "", macs))
         values[HYPERVISOR, xml_file(file_of(guest.name)).id] = Known(None)
     return values
 
 
+def _of_domain(cluster: Cluster, guest: Guest) -> tuple[str, ...]:
+    return tuple(each.mac for each in _domain(cluster, guest).live_interfaces)
+
+
+def _of_machine(guest: Guest) -> tuple[str, ...]:
+    return (guest.isolated_mac,) if guest.isolated_mac else ()
+
+
 def on_hypervisor(cluster: Cluster) -> Values:
     values: dict[tuple[str, str], Known[object]] = {
         (HYPERVISOR, NETWORKS.id): Known(Networks(tuple(_networks(cluster)))),
-        (HYPERVISOR, DOMAINS.id): Known(Domains(tuple(_domain(cluster, guest) for guest in cluster.guests))),
+        (HYPERVISOR, DOMAINS.id): Known(Domains(tuple(_domain(cluster, guest) for guest in cluster.domains))),
     }
-    for guest in cluster.guests:
+    for guest in cluster.domains:
         values |= {(HYPERVISOR, kept(guest.name, step).id): Known(Kept(False, None)) for step in STEPS}
     return values
 

@@ -27,13 +27,26 @@ def isolated(cluster: Cluster) -> tuple[str, ...]:
     return tuple(name for name in every(cluster) if name in on_it)
 
 
+def attached(cluster: Cluster) -> tuple[str, ...]:
+    """Those of them whose NIC libvirt gives; a machine of its own has its card already."""
+    domains = {guest.name for guest in cluster.domains}
+    return tuple(name for name in isolated(cluster) if name in domains)
+
+
+def is_physical(cluster: Cluster, name: str) -> bool:
+    """Is it a machine of its own, which libvirt knows nothing of?"""
+    return any(guest.name == name and guest.physical for guest in cluster.guests)
+
+
 def lan_mac(cluster: Cluster, guest: Guest) -> str:
     """Of a guest that is made here."""
     return (guest.create.mac if guest.create else None) or _derived(cluster, guest, "lan")
 
 
 def isolated_mac(cluster: Cluster, guest: Guest) -> str:
-    """As planned; a NIC that is there already keeps its own."""
+    """As planned; a NIC that is there already keeps its own, and a machine of its own has the card it has."""
+    if guest.isolated_mac:
+        return guest.isolated_mac
     return (guest.create.isolated_mac if guest.create else None) or _derived(cluster, guest, "isolated")
 
 

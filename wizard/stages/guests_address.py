@@ -1,6 +1,7 @@
 """Step `guests.address`: the guest's address on the isolated network, now and after every boot (DOMAIN S12).
 
-How to read it: which NIC is it (`guests_attach_nics`, by its MAC on the hypervisor), has anybody else the address, who
+How to read it: which NIC is it (`guests_attach_nics`, by its MAC on the hypervisor; of a machine of its own, by the
+MAC in cluster.yaml), has anybody else the address, who
 is to write it down in the guest (`guests_address_writer`), and then one guarded part in the guest.
 """
 
@@ -11,7 +12,7 @@ from ipaddress import ip_interface
 from typing import Any
 
 from wizard.actions import Action, OnUndo, Run, Wait, WriteFile
-from wizard.cluster import Cluster
+from wizard.cluster import Cluster, Guest
 from wizard.facts.guests import ADDRESSES
 from wizard.facts.libvirt import DOMAINS, NETWORKS
 from wizard.facts.netplan import Interface
@@ -39,7 +40,7 @@ from wizard.stages.guests_address_fresh import fresh_addresses
 from wizard.stages.guests_address_writer import IN_NETPLAN, OWN, Writer, writer
 from wizard.stages.guests_attach_nics import nics
 from wizard.stages.guests_defaults import defaults
-from wizard.stages.guests_domain import missing
+from wizard.stages.guests_domain import missing, yours
 
 SETTLE = 20
 """Seconds for the network manager to bring about what its files say."""
@@ -49,14 +50,15 @@ LIMIT = 120
 def facts(cluster: Cluster, target: str) -> Mapping[str, tuple[AnyFact[Any], ...]]:
     """The other guests too: one of them may have the address."""
     others = {guest.name: (LINKS,) for guest in cluster.guests if guest.name != target}
-    return {HYPERVISOR: (DOMAINS, NETWORKS, ADDRESSES), **others, target: (LINKS, ROUTES, NETWORK_WRITERS, OWN)}
+    in_libvirt = {} if guest_nics.is_physical(cluster, target) else {HYPERVISOR: (DOMAINS, NETWORKS, ADDRESSES)}
+    return {**in_libvirt, **others, target: (LINKS, ROUTES, NETWORK_WRITERS, OWN)}
 
 
 def plan(ctx: Context, target: str) -> Plan:
     guest, isolated = guest_nics.guest(ctx.cluster, target), ctx.cluster.isolated
     if isolated is None or guest.isolated_address is None:
         return Nothing(f"cluster.yaml gives {target} no address on an isolated network")
-    link = missing(ctx, guest) or _nic(ctx, target)
+    link = _card(ctx, guest) if guest.physical else missing(ctx, guest) or _nic(ctx, target)
     if isinstance(link, Blocked):
         return link
     wanted = ip_interface(f"{guest.isolated_address}/{isolated.cidr.prefixlen}")
@@ -79,6 +81,18 @@ def _nic(ctx: Context, target: str) -> Link | Blocked:
         return Blocked("guests.attach", f"{target} has no NIC on {there.network} yet")
     link = next((each for each in ctx.see(LINKS, target) if there.mac in (each.mac, each.permanent_mac)), None)
     return link or Blocked("guests.attach", f"{target} runs without seeing its NIC {there.mac}")
+
+
+def _card(ctx: Context, guest: Guest) -> Link | Blocked:
+    """The card of a machine of its own, by the MAC that cluster.yaml has for it; libvirt is not asked."""
+    links = ctx.see(LINKS, guest.name)
+    same = [each for each in links if guest.isolated_mac in (each.mac, each.permanent_mac)]
+    if same:
+        return next((each for each in same if each.nic), same[0])
+    cards = ", ".join(f"{each.name} ({each.mac})" for each in links.nics) or "none"
+    why = f"{guest.name} has no card with the MAC {guest.isolated_mac}; it has: {cards}"
+    cure = f"correct `isolated_mac` of {guest.name} in cluster.yaml, or plug the card in"
+    return yours(Finding("no-card", why, cure, guest.name))
 
 
 def _taken(ctx: Context, target: str, link: Link, wanted: Interface) -> Iterator[Finding]:
@@ -126,7 +140,7 @@ def _brought_about(ctx: Context, target: str, link: Link, wanted: Interface, by:
         guard=_guard(ctx, target, link),
         limit=LIMIT,
     )
-    return Do(f"{wanted} {what}", (part,), tuple(_notes(by)))
+    return Do(f"{wanted} {what}", (part,), tuple(_notes(ctx, target, link, by)))
 
 
 def _mode(by: Writer) -> int:
@@ -177,9 +191,14 @@ def _probes(ctx: Context, target: str, link: Link | None) -> Iterator[Probe]:
             yield Probe(f"the default route leads to {route.gateway}", same)
 
 
-def _notes(by: Writer) -> Iterator[str]:
+def _notes(ctx: Context, target: str, link: Link, by: Writer) -> Iterator[str]:
     if by.program == "netplan":
         yield "It goes back by itself if SSH is lost."
+    if guest_nics.is_physical(ctx.cluster, target) and ctx.cluster.isolated:
+        yield (
+            f"{target} is a machine of its own: {link.name} reaches the other nodes only if its cable leads to "
+            f"{ctx.cluster.isolated.name} on the hypervisor, which cannot be seen from here."
+        )
 
 
 # ---------------------------------------------------------------- the way back
@@ -187,7 +206,8 @@ def _notes(by: Writer) -> Iterator[str]:
 
 def undo(ctx: Context, target: str, inverses: tuple[Action, ...]) -> Plan:
     """The file is as it was before, and the address gone; guarded as the change was."""
-    link = _nic(ctx, target)
+    guest = guest_nics.guest(ctx.cluster, target)
+    link = _card(ctx, guest) if guest.physical else _nic(ctx, target)
     part = Part(
         target,
         f"take the address of {target} back",
@@ -211,7 +231,7 @@ STEP = Step(
     plan=plan,
     facts=facts,
     needs=("guests.attach", "guests.reach"),
-    fields=("guests[].isolated_address",),
+    fields=("guests[].isolated_address", "guests[].isolated_mac"),
     defaults=defaults,
     targets=guest_nics.isolated,
     fresh=fresh_addresses,

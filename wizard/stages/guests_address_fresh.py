@@ -18,7 +18,7 @@ NETPLAN = Netplan(True, (NetplanFile("/etc/netplan/50-cloud-init.yaml", ""),))
 
 
 def fresh_addresses(cluster: Cluster) -> Values:
-    domains = Domains(tuple(_domain(cluster, guest) for guest in cluster.guests))
+    domains = Domains(tuple(_domain(cluster, guest) for guest in cluster.domains))
     values = {
         **on_hypervisor(cluster),
         (HYPERVISOR, DOMAINS.id): Known(domains),

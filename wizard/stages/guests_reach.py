@@ -1,7 +1,8 @@
 """Step `guests.reach`: every guest runs, is on the LAN, and answers over SSH as itself (DOMAIN S3, 2.1).
 
 How to read it: first what libvirt knows, and what is done there (`guests_reach_nic`, `guests_reach_change`); only when
-that is as wanted, the guest's own word (`guests_reach_identity`).
+that is as wanted, the guest's own word (`guests_reach_identity`). Of a machine of its own there is nothing but its word
+(`guests_reach_machine`).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from wizard.model import (
     Unknown,
     Unseen,
 )
-from wizard.stages import domain_xml, fresh_guest_nics, guest_nics
+from wizard.stages import domain_xml, fresh_guest_nics, guest_nics, guests_reach_machine
 from wizard.stages.guests_defaults import defaults, known_addresses, lan_address
 from wizard.stages.guests_domain import BOOT, LIMIT, domain_of, missing, yours
 from wizard.stages.guests_reach_change import ID, Lacks, answers, lacks, parts
@@ -40,12 +41,16 @@ from wizard.stages.libvirt_network import xml_file
 
 
 def facts(cluster: Cluster, target: str) -> Mapping[str, tuple[AnyFact[Any], ...]]:
-    on_host = (NETWORKS, ADDRESSES, UPTIMES, xml_file(file_of(target)), *domain_xml.facts(target))
-    return {HYPERVISOR: on_host, **{guest.name: (IDENTITY,) for guest in cluster.guests}}
+    said: dict[str, tuple[AnyFact[Any], ...]] = {guest.name: (IDENTITY,) for guest in cluster.guests}
+    if guest_nics.is_physical(cluster, target):
+        return said
+    return {HYPERVISOR: (NETWORKS, ADDRESSES, UPTIMES, xml_file(file_of(target)), *domain_xml.facts(target)), **said}
 
 
 def plan(ctx: Context, target: str) -> Plan:
     guest = guest_nics.guest(ctx.cluster, target)
+    if guest.physical:
+        return guests_reach_machine.plan(ctx, guest)
     if found := missing(ctx, guest):
         return found
     domain = domain_of(ctx, guest)
@@ -172,6 +177,8 @@ def _notes(ctx: Context, name: str, nic: FirstNic, needed: Lacks) -> Iterator[st
 
 
 def look(cluster: Cluster, target: str) -> tuple[str, ...]:
+    if guest_nics.is_physical(cluster, target):
+        return guests_reach_machine.look(cluster, target)
     virsh = "virsh -c qemu:///system"
     return (f"{virsh} dominfo {target}", f"{virsh} domiflist {target}", f"{virsh} domifaddr {target} --source agent")
 
@@ -183,7 +190,7 @@ REACH = Step(
     plan=plan,
     facts=facts,
     needs=("guests.create", "bridge.network"),
-    fields=("guests[].ssh", "guests[].nic"),
+    fields=("guests[].ssh", "guests[].nic", "guests[].physical"),
     defaults=defaults,
     targets=guest_nics.every,
     fresh=fresh_guest_nics.reach,

@@ -53,18 +53,24 @@ def _shared(ctx: Context, pair: tuple[Guest, Guest], mine: Identity, theirs: Ide
         why = f"{both} have one machine-id ({mine.machine_id}): Kubernetes, and DHCP, take them for the same machine"
         yield Finding("same-machine-id", why, f"give {change.name} its own: {on_it} '{NEW_MACHINE_ID}'", change.name)
     if mine.product_uuid and mine.product_uuid == theirs.product_uuid:
-        why = f"{both} have one product_uuid ({mine.product_uuid})"
-        cure = f"take the <entry name='uuid'> out of <sysinfo> (virsh edit {change.name}), shut it down and start it"
-        yield Finding("same-product-uuid", why, cure, change.name)
+        yield _same_uuid(both, mine.product_uuid, pair)
     if mine.hostname == theirs.hostname:
         why = f"{both} both call themselves {mine.hostname}: every node needs a name of its own"
         cure = f"{on_it} 'sudo hostnamectl set-hostname {change.name}'"
         yield Finding("same-hostname", why, cure, change.name)
     if macs := sorted({*mine.macs} & {*theirs.macs}):
         why = f"{both} have the same MAC inside: {', '.join(macs)}"
-        yield Finding(
-            "same-mac", why, f"let {change.name} keep the MAC that virsh domiflist {change.name} shows", change.name
-        )
+        own = "that is printed on its card" if change.physical else f"that virsh domiflist {change.name} shows"
+        yield Finding("same-mac", why, f"let {change.name} keep the MAC {own}", change.name)
+
+
+def _same_uuid(both: str, uuid: str, pair: tuple[Guest, Guest]) -> Finding:
+    """A guest's is changed with ease, a machine's is its maker's."""
+    change = next((each for each in reversed(pair) if not each.physical), pair[1])
+    cure = f"take the <entry name='uuid'> out of <sysinfo> (virsh edit {change.name}), shut it down and start it"
+    if change.physical:
+        cure = f"give {change.name} its own, with the tool that its maker has for its firmware (DMI system UUID)"
+    return Finding("same-product-uuid", f"{both} have one product_uuid ({uuid})", cure, change.name)
 
 
 def shared_macs(ctx: Context, domain: Domain) -> Iterator[Finding]:
