@@ -36,6 +36,13 @@ class Kubeadm:
     """https://HOST:PORT of the API that its kubelet speaks to."""
     api_ready: bool = False
     """Its own API server says that it is ready."""
+    finished: bool = False
+    """Its kubelet has the certificate that it renews itself: what comes near the end of an init, and with every join
+    (kubeadm 1.20, phase kubelet-finalize; the kubelet's TLS bootstrap)."""
+    up: int = 0
+    """Seconds since the machine started."""
+    says: str = ""
+    """The kubelet's last line in the journal."""
 
     @property
     def untouched(self) -> bool:
@@ -45,7 +52,7 @@ class Kubeadm:
 
 def _kubeadm(output: Output) -> Kubeadm:
     found = pairs(output)
-    there = {key for key in ("active", "admin", "joined", "manifests", "etcd", "pki", "ready") if found[key] == "yes"}
+    there = {key for key, value in found.items() if value == "yes"}
     return Kubeadm(
         version=found["kubeadm"],
         kubelet=found["kubelet"],
@@ -58,6 +65,9 @@ def _kubeadm(output: Output) -> Kubeadm:
         ca_hash=found["ca"],
         server=found["server"],
         api_ready="ready" in there,
+        finished="finished" in there,
+        up=int(found["up"]),
+        says=found["says"],
     )
 
 
@@ -75,6 +85,11 @@ echo etcd=$(yes test -d /var/lib/etcd/member)
 echo pki=$(yes test -e $k/pki/ca.crt)
 echo ca=$([ ! -e $k/pki/ca.crt ] || {CA_HASH})
 echo server=$(sed -n 's/^ *server: *//p' $k/kubelet.conf 2>/dev/null | head -n 1)
+echo finished=$(yes grep -qs kubelet-client-current.pem $k/kubelet.conf)
+began=$(systemctl show --property UserspaceTimestampMonotonic --value)
+echo up=$(($(cut -d. -f1 /proc/uptime) - ${{began:-0}} / 1000000))
+says=$(journalctl --unit kubelet --lines 1 --output cat --quiet --no-pager 2>/dev/null | tr -cd '[:print:]')
+printf 'says=%.300s\\n' "$says"
 a=$k/admin.conf; echo ready=$([ ! -e $a ] || yes kubectl --kubeconfig=$a --request-timeout=5s get --raw /readyz)""",
     _kubeadm,
 )
