@@ -56,7 +56,9 @@ class WizardOn:
         return done
 
     def json(self, verb: str, *arguments: str) -> Any:
-        return json.loads(self.run(verb, *arguments, "--json").stdout)
+        done = self.run(verb, *arguments, "--json")
+        assert done.stdout, f"status {done.returncode}\n{done.stderr}"
+        return json.loads(done.stdout)
 
     def states(self) -> dict[str, str]:
         return {row["step"]: row["state"] for row in self.json("status")["steps"]}
