@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from wizard.actions import EditLine, OnUndo, RemoveFile, RestoreFile, Run, TakeBack, Wait, WriteFile, digest
+from wizard.actions import (
+    EditLine,
+    Hole,
+    OnUndo,
+    RemoveFile,
+    RestoreFile,
+    Run,
+    SecretFile,
+    TakeBack,
+    Wait,
+    WriteFile,
+    digest,
+)
 from wizard.facts.ours import parse_ours
 from wizard.model import Guard, Output, Part
 from wizard.script import compile_part
@@ -25,8 +38,10 @@ class Host:
         self.memory = tmp_path / "memory"
 
     def run(self, part: Part, attempt: str = "a1") -> subprocess.CompletedProcess[str]:
-        script = compile_part("a.step", HYPERVISOR, part).replace("home=/var/lib/homek8s-wizard", f"home={self.memory}")
-        return subprocess.run(["sh", "-s", "--", attempt], input=script, capture_output=True, text=True, timeout=30)
+        script, here = compile_part("a.step", HYPERVISOR, part), {**os.environ, "HK8S_HOME": str(self.memory)}
+        return subprocess.run(
+            ["sh", "-s", "--", attempt], input=script, env=here, capture_output=True, text=True, timeout=30
+        )
 
     def manifest(self) -> list[list[str]]:
         return [line.split("\t") for line in (self.memory / "manifest").read_text().splitlines()]
@@ -189,3 +204,39 @@ def test_shellcheck_finds_nothing(guard: Guard | None, tmp_path: Path) -> None:
     script.write_text(compile_part("a.step", HYPERVISOR, part))
     done = subprocess.run(["shellcheck", "-s", "sh", str(script)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+TOKEN = Hole("join-token", "aki0", ("kubeadm", "token", "create"), "a bootstrap token")
+CA = Hole("ca", "aki0", ("cat", "/etc/kubernetes/pki/ca.crt"), "the CA")
+JOIN = "token: SECRET{join-token} # SECRET{join-token}\nca: |\nSECRET{ca}\n$HOME & \\1\n"
+
+
+def brought(host: Host, **secrets: str) -> None:
+    place = host.memory / "secrets" / "a1"
+    place.mkdir(parents=True)
+    for name, value in secrets.items():
+        (place / name.replace("_", "-")).write_text(value)
+
+
+def test_secrets_are_filled_in_and_nowhere_else(host: Host) -> None:
+    path = host.etc / "join.yaml"
+    brought(host, join_token="abcdef.0123456789abcdef\n", ca="-----BEGIN\nx&y\\1\n-----END\n")
+    done = host.run(Part(HYPERVISOR, "t", (SecretFile(str(path), JOIN, (TOKEN, CA)),)))
+    assert done.returncode == 0, done.stderr
+    token = "abcdef.0123456789abcdef"
+    assert path.read_text() == f"token: {token} # {token}\nca: |\n-----BEGIN\nx&y\\1\n-----END\n$HOME & \\1\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert token not in done.stdout + done.stderr
+    assert not [file for file in host.memory.rglob("*") if file.is_file() and token in file.read_text()]
+
+
+@pytest.mark.parametrize("given", [{}, {"join_token": "", "ca": "x"}, {"ca": "x"}])
+def test_without_its_secrets_a_file_is_not_written(host: Host, given: dict[str, str]) -> None:
+    path = host.etc / "join.yaml"
+    brought(host, **given)
+    done = host.run(Part(HYPERVISOR, "t", (SecretFile(str(path), JOIN, (TOKEN, CA)),)))
+    assert done.returncode == 5
+    assert (
+        "the secret join-token was not brought here (a bootstrap token; on aki0: kubeadm token create)" in done.stderr
+    )
+    assert not path.exists()
