@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from wizard.model import Stage, Step
+from wizard.stages import join_cni, join_pin
 
-STEPS: tuple[Step, ...] = ()
+STEPS: tuple[Step, ...] = (join_cni.STEP, join_pin.STEP)
 """prerequisites, init, cni, nodes, pin, kubeconfig."""
 
 STAGE = Stage(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from wizard.model import Stage, Step
+from wizard.stages import verify_peers
 
-STEPS: tuple[Step, ...] = ()
+STEPS: tuple[Step, ...] = (verify_peers.STEP,)
 """nodes, peers, pods, reboot."""
 
 STAGE = Stage(
