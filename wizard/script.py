@@ -9,7 +9,14 @@ from wizard.actions import Action
 from wizard.model import Part
 from wizard.template import render, text
 
-LIBRARIES = ("host/packages.sh", "host/domains.sh", "host/guests.sh", "host/ufw.sh", "host/secrets.sh")
+LIBRARIES = (
+    "host/packages.sh",
+    "host/domains.sh",
+    "host/guests.sh",
+    "host/ufw.sh",
+    "host/secrets.sh",
+    "host/pod_network.sh",
+)
 """Words that only some parts use: a script contains those files of which its actions use a word."""
 
 
