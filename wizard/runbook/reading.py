@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from wizard.actions import END
 from wizard.runbook.guest_words import GUEST_WORDS
+from wizard.runbook.pod_network_words import POD_NETWORK_WORDS
 
 KEPT = "/var/lib/homek8s-wizard"
 """Where a host keeps the before-images, the logs and the notes for the way back."""
@@ -207,6 +208,8 @@ def _typed(words: list[str]) -> Command:
             return Command(shlex.join(("virsh", "detach-interface", domain, "network", "--mac", mac, "--live")))
         case [word, *arguments] if word in GUEST_WORDS:
             return Command(*GUEST_WORDS[word](arguments))
+        case [word, *arguments] if word in POD_NETWORK_WORDS:
+            return Command(*POD_NETWORK_WORDS[word](arguments))
         case _:
             return Command(shlex.join(words))
 
@@ -215,6 +218,7 @@ _LIBRARY = (
     *("await", "restore", "keep_domain", "define_again", "unplug", "need_secret"),
     *("packages_refresh", "packages_install", "packages_remove", "packages_purge"),
     *GUEST_WORDS,
+    *POD_NETWORK_WORDS,
 )
 
 
