@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from screens.app import end_engine
 from screens.dialogs import Dialog
 from screens.guard import GuardDialog
 from screens.result import ResultScreen
@@ -23,7 +24,7 @@ async def test_a_whole_run_by_keyboard_at_80_by_24(hypervisor: Hypervisor, tmp_p
             await owner.welcomed()
             applied = await owner.to_the_end()
             assert "isolated.network@hypervisor" in applied
-        app.thread.finish(10)
+        end_engine(app)
     assert links(machine)["br0"]["addresses"] == ["192.168.182.100/24"]
     assert forwarding_ports(machine, "br0") == ["enp4s0"]
     assert default_routes(machine) == [("192.168.182.1", "br0")]
@@ -48,6 +49,6 @@ async def test_silence_at_the_guard_goes_back_and_is_said(hypervisor: Hypervisor
             await pilot.press("tab", "enter")
             await owner.on(GuardDialog)
             await owner.on(ResultScreen)
-        app.thread.finish(10)
+        end_engine(app)
     assert "br0" not in links(machine)
     assert links(machine)["enp4s0"]["addresses"] == ["192.168.182.100/24"]

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from screens.app import end_engine
 from tests.rehearsal import bird
 from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.keyboard import Owner, wizard_app
@@ -98,7 +99,7 @@ async def finished_by_keyboard(machine: Rehearsal, directory: Path) -> list[str]
             await owner.welcomed()
             applied = await owner.to_the_end()
             assert {row.state for row in app.session.rows} == {State.DONE}
-        app.thread.finish(10)
+        end_engine(app)
     return applied
 
 
