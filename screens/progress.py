@@ -20,6 +20,7 @@ from wizard.events import (
     PartStarted,
     StepFinished,
     StepStarted,
+    Waiting,
 )
 
 
@@ -102,6 +103,8 @@ def _connection_words(event: Event) -> str:
             return f"-- guard: {host} goes back by itself in {seconds:.0f} s unless the change is confirmed"
         case GuardSettled(host=host, kept=kept, reason=reason):
             return f"-- guard: {host} {'kept the change' if kept else 'went back to what it was'}: {reason}"
+        case Waiting(host=host, words=words):
+            return "\n".join(f"{host}: {line}" for line in words.splitlines())
         case Note(text=text):
             return text
         case _:

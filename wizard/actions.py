@@ -186,6 +186,13 @@ class Run:
         return "\n".join([f"say {shlex.quote(self.summary)}", *way_back, self.line()])
 
 
+RESTART = Run(
+    ("systemd-run", "-q", "--collect", "--on-active=2", "--timer-property=AccuracySec=100ms", "systemctl", "reboot"),
+    "restart this machine, 2 seconds from now",
+)
+"""The last action of a part that `restarts`: by then its script has ended, and has said so."""
+
+
 @dataclass(frozen=True)
 class Install:
     """These Debian packages are there, without what they merely recommend; `refresh` fetches the lists first.

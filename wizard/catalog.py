@@ -19,19 +19,21 @@ def find(step_id: str) -> Step:
     return next(step for step in steps() if step.id == step_id)
 
 
-def chosen(names: Sequence[str], *, with_needs: bool) -> tuple[tuple[Step, str], ...]:
+def chosen(names: Sequence[str], *, with_needs: bool, every: bool = False) -> tuple[tuple[Step, str], ...]:
     """The steps that `names` (stage, stage.step or stage.step@target) mean, in catalog order, each with its target.
 
-    No name means all. `with_needs` adds what they need, and what that needs. The target is "" for all targets.
-    Raises `InputError` naming every unknown name.
+    No name means all. Those that are done only when named are meant by their own id, or where `every` one is asked for.
+    `with_needs` adds what they need, and what that needs. The target is "" for all targets. Raises `InputError` naming
+    every unknown name.
     """
     wanted: dict[str, set[str]] = {}
     unknown: list[InputFinding] = []
-    for name in names or [step.id for step in steps()]:
+    for name in names or [stage.id for stage in STAGES]:
         plain, _, target = name.partition("@")
         found = [step for stage in STAGES for step in stage.steps if plain in (stage.id, step.id)]
         for step in found:
-            wanted.setdefault(step.id, set()).add(target)
+            if every or plain == step.id or not step.only_named:
+                wanted.setdefault(step.id, set()).add(target)
         if not found:
             unknown.append(_unknown(name))
     if unknown:

@@ -59,6 +59,14 @@ class HostAwaited:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """What a host that is being asked waits for meanwhile; `words` may be several lines."""
+
+    host: str
+    words: str
+
+
+@dataclass(frozen=True)
 class Note:
     """Something worth a line in the log."""
 
@@ -148,6 +156,7 @@ Event = (
     HostConnected
     | HostLost
     | HostAwaited
+    | Waiting
     | Note
     | StepStarted
     | PartStarted

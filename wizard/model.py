@@ -112,7 +112,8 @@ class Fact(Generic[T_co]):
     limit: int = 15
     """Seconds after which the command is ended and the fact is unknown."""
     costly: bool = False
-    """Seconds of load on the host: observed only by `apply` and `check`, its last value is remembered."""
+    """Seconds of load on the host: observed only by `apply` and `check`, its last value is remembered. Each line that
+    it prints on stderr meanwhile is shown: what it waits for."""
 
 
 @dataclass(frozen=True)
@@ -249,6 +250,8 @@ class Part:
     """Seconds for which its host is waited for where it does not answer yet, such as a guest that boots."""
     introduces: str = ""
     """The host whose SSH host keys this script prints, as found on its console (`remote.console`)."""
+    restarts: bool = False
+    """It ends by asking its host to restart (`actions.RESTART`): the next part waits until that has come up anew."""
 
 
 @dataclass(frozen=True)
@@ -346,6 +349,11 @@ class Step:
     """From the recorded inverses (last first) to what undoing means; None: just run them."""
     side_by_side: Callable[[Cluster, str], bool] = lambda cluster, target: False
     """May this target be done beside others of the same step? They are approved first, then done in parallel."""
+    asks_about: tuple[str, ...] = ()
+    """Of a check step: the stages and steps that bring about what it measures. What was measured before one of them was
+    applied again is stale: `apply` measures anew."""
+    only_named: bool = False
+    """Done only when named by its own id: neither with its stage nor with everything."""
     changes_target: bool = True
     """Do its scripts change the target itself? If not, a guest that is off is no obstacle to undoing it."""
 

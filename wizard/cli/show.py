@@ -22,6 +22,7 @@ from wizard.events import (
     PartStarted,
     StepFinished,
     StepStarted,
+    Waiting,
 )
 from wizard.model import Blocked, Check, Do, Refused
 
@@ -66,6 +67,8 @@ def event_text(event: Event) -> str:
             return f"{host}: {reason}; trying again in {seconds:.0f} s. What runs there goes on."
         case HostAwaited(host=host, reason=reason, left=left):
             return f"  waiting until {host} answers over SSH (at most {left:.0f} s more): {reason}"
+        case Waiting(host=host, words=words):
+            return "\n".join(f"  {host}: {line}" for line in words.splitlines())
         case Note(text=text):
             return text
         case StepStarted(step=step, target=target, title=title):

@@ -18,7 +18,7 @@ from wizard.engine.doing import Outcome, worst
 from wizard.engine.engine import Engine
 from wizard.engine.planned import Planned, as_json
 from wizard.engine.settings import GUARD_SECONDS, Settings
-from wizard.events import Event, Observer, State
+from wizard.events import Event, Observer, State, Waiting
 from wizard.model import Blocked, Do, Refused, Unknown, Verdict
 
 SHORT_GUARD = 90
@@ -56,6 +56,12 @@ def _engine(given: Given, tell: Observer) -> Iterator[Engine]:
 def _progress(event: Event) -> None:
     if text := show.event_text(event):
         click.echo(text, err=True)
+
+
+def _what_is_waited_for(event: Event) -> None:
+    """Of a look that may take minutes."""
+    if isinstance(event, Waiting):
+        _progress(event)
 
 
 def _observer(given: Given, engine_name: Callable[[], str]) -> Observer:
@@ -132,7 +138,7 @@ def _row(row: Planned) -> dict[str, str]:
 
 
 def check(given: Given) -> int:
-    with _engine(given, lambda event: None) as engine:
+    with _engine(given, _what_is_waited_for) as engine:
         rows = engine.check(given["names"])
         if given["as_json"]:
             content = [

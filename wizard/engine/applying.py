@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from wizard.diagnose import likely_cause
 from wizard.engine.confirming import Confirmer
 from wizard.engine.hosts import Hosts
 from wizard.engine.planned import Planned
+from wizard.engine.restarting import LIMIT, Restarter
 from wizard.engine.running import Attempt, Control, LetGo, Runner, attempt_of
 from wizard.errors import HostLostError, HostUnavailable, StepFailed, TookTooLong, WaitsForOwner
 from wizard.events import Observer, State, StepFinished, StepStarted
@@ -43,6 +45,7 @@ class Applier:
     ) -> None:
         self._hosts, self._journal, self._runner, self._confirmer = hosts, journal, runner, confirmer
         self._control, self._tell = control, tell
+        self._restarter = Restarter(hosts, tell, control)
 
     def apply(
         self, planned: Planned, again: Callable[[], Planned], *, undoing: bool = False
@@ -83,11 +86,12 @@ class Applier:
             if part.answers_within:
                 self._hosts.await_answer(part.on, part.answers_within, self._control.let_go)
             before = self._confirmer.before(part.on, part.guard) if part.guard else ()
-            self._journal.append("running", attempt.step, attempt.target, attempt.id, before=list(before))
+            boot = self._restarter.before(part.on) if part.restarts else ""
+            self._journal.append("running", attempt.step, attempt.target, attempt.id, before=list(before), boot=boot)
             self._runner.start(attempt)
             if part.guard:
                 self._confirmer.announce(attempt)
-            ended = self._to_the_end(attempt, before)
+            ended = self._to_the_end(attempt, before, boot)
             if ended.state is not State.DONE:
                 return ended
             if part.introduces and (key := self._runner.host_key(attempt.id)):
@@ -97,22 +101,25 @@ class Applier:
         return Ended(State.DONE, "")
 
     def _picked_up(self, attempt: Attempt) -> Ended:
-        state = self._runner.state(attempt)
-        if state.word == "absent":
+        running = self._when_run(attempt.id)
+        boot = str(running.get("boot", ""))
+        if boot:
+            self._hosts.await_answer(attempt.host, LIMIT, self._control.let_go)
+        if self._runner.state(attempt).word == "absent":
             return Ended(State.DONE, "")
-        before = tuple(bool(word) for word in self._before(attempt.id))
-        return self._to_the_end(attempt, before)
+        return self._to_the_end(attempt, tuple(map(bool, running.get("before", ()))), boot)
 
-    def _before(self, attempt_id: str) -> list[bool]:
-        for entry in self._journal.entries():
-            if entry.kind == "running" and entry.attempt == attempt_id:
-                return list(entry.payload["before"])
-        return []
+    def _when_run(self, attempt_id: str) -> Mapping[str, Any]:
+        """What was noted when the attempt was begun."""
+        entries = self._journal.entries()
+        return next((each.payload for each in entries if (each.kind, each.attempt) == ("running", attempt_id)), {})
 
-    def _to_the_end(self, attempt: Attempt, before: tuple[bool, ...]) -> Ended:
+    def _to_the_end(self, attempt: Attempt, before: tuple[bool, ...], boot: str) -> Ended:
+        """`boot` is the one that the attempt ends, where it restarts its host."""
         state = self._runner.follow(attempt)
         if attempt.guard is None:
-            return self._judge(attempt, state)
+            ended = self._judge(attempt, state)
+            return self._come_back(attempt, boot) if boot and ended.state is State.DONE else ended
         if not state.succeeded:
             verdict = self._confirmer.outcome(attempt)
             judged = self._judge(attempt, state)
@@ -123,6 +130,12 @@ class Applier:
         if verdict.kept:
             return Ended(State.DONE, verdict.reason)
         return Ended(State.REVERTED, verdict.reason, self._runner.tail(attempt.id), status=1)
+
+    def _come_back(self, attempt: Attempt, boot: str) -> Ended:
+        """A wizard that is ended meanwhile goes on waiting when it is started again."""
+        self._journal.append("awaiting-restart", attempt.step, attempt.target, attempt.id, boot=boot)
+        self._restarter.wait(attempt.host, boot)
+        return Ended(State.DONE, "")
 
     def _judge(self, attempt: Attempt, state: JobState) -> Ended:
         if state.succeeded:

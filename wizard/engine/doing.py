@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +10,7 @@ from itertools import groupby
 from wizard.cluster import Cluster
 from wizard.engine.applying import Applier
 from wizard.engine.confirming import Confirmer
+from wizard.engine.here import is_here
 from wizard.engine.hosts import Hosts, in_parallel
 from wizard.engine.looking import Looker, Targets
 from wizard.engine.observing import Costly
@@ -129,7 +129,10 @@ class Doer:
         return self._ended(results)
 
     def look(self, step: Step, target: str) -> Planned:
+        """As it is now. What a remembered measurement has found wrong is measured anew: it may be cured by now."""
         [planned] = self._looker.plan(((step, target),), Costly.WHERE_MISSING)
+        if planned.measured and isinstance(planned.plan, Blocked | Refused):
+            [planned] = self._looker.plan(((step, target),), Costly.ALWAYS)
         return planned
 
     def _ended(self, results: Sequence[Result]) -> Outcome:
@@ -215,7 +218,7 @@ class Doer:
         if HYPERVISOR not in guarded or self._settings.at_keyboard:
             return
         accepted = "local-confirm" in self._looker.file.cluster.hypervisor.accept
-        if is_loopback(self._hosts.connection(HYPERVISOR).address) and not accepted:
+        if is_here(self._hosts.connection(HYPERVISOR).address) and not accepted:
             raise WaitsForOwner(
                 "this change is confirmed by a new connection, and from the hypervisor itself that proves nothing",
                 where=planned.name,
@@ -259,7 +262,3 @@ def _not_approved(planned: Planned) -> str:
 def _question(planned: Planned, changed: str = "") -> Approve:
     destroys = planned.target if planned.risk is Risk.DESTROYS_DATA else ""
     return Approve((planned,), planned.risk, changed, destroys)
-
-
-def is_loopback(address: str) -> bool:
-    return ipaddress.ip_address(address.partition("%")[0]).is_loopback

@@ -9,7 +9,7 @@ from wizard import catalog
 from wizard.cluster.file import ClusterFile, load
 from wizard.engine.doing import Doer, Outcome
 from wizard.engine.hosts import Hosts
-from wizard.engine.looking import Looker
+from wizard.engine.looking import Looker, Targets
 from wizard.engine.observing import Costly
 from wizard.engine.planned import Planned
 from wizard.engine.running import Control
@@ -30,7 +30,7 @@ class Engine:
         directory = settings.directory(file.cluster.name)
         self.journal = Journal(directory)
         self.hosts = Hosts(file.cluster, settings, directory, ask, observer)
-        self._looker = Looker(file, self.hosts, self.journal, settings.guard_seconds)
+        self._looker = Looker(file, self.hosts, self.journal, settings.guard_seconds, observer)
         self._control = Control.new()
 
     @property
@@ -62,8 +62,8 @@ class Engine:
         return self._looker.plan(self._looker.targets(names, with_needs=True))
 
     def status(self, names: Sequence[str] = ()) -> tuple[Planned, ...]:
-        """Where every step stands, from the hosts."""
-        return self._looker.plan(self._looker.targets(names))
+        """Where every step stands, from the hosts; also those that are done only when named."""
+        return self._looker.plan(self._looker.targets(names, every=True))
 
     def remembered(self) -> tuple[Standing, ...]:
         """Where the steps stood when the wizard last looked, without asking any host."""
@@ -117,8 +117,7 @@ class Engine:
 
         `approved` maps step@target to the digest that the owner has seen and accepted.
         """
-        targets = self._looker.targets(names, with_needs=bool(names))
-        return self._doer().apply(targets, approved or {}, named=bool(names))
+        return self._doer().apply(self._meant(names), approved or {}, named=bool(names))
 
     def undo(self, names: Sequence[str] = (), everything: bool = False) -> Outcome:
         """Takes back, last step first; stops at the first that cannot be."""
@@ -148,13 +147,22 @@ class Engine:
         """Stops watching; the running script goes on on the host."""
         self._control.let_go.set()
 
+    def _meant(self, names: Sequence[str]) -> Targets:
+        """What is to be done. Without names also what is done only when named, where it was under way."""
+        standings = self.journal.standings()
+        under_way = {of for of, standing in standings.items() if standing.state in (State.RUNNING, State.GUARDED)}
+        found = self._looker.targets(names, with_needs=bool(names), every=not names)
+        return tuple(
+            (step, target) for step, target in found if names or not step.only_named or (step.id, target) in under_way
+        )
+
     def _doer(self) -> Doer:
         self._writable()
         self._control = Control.new()
         return Doer(self._looker, self.hosts, self.journal, self.settings, self._ask, self._tell, self._control)
 
     def _backwards(self, names: Sequence[str], everything: bool) -> tuple[tuple[Step, str], ...]:
-        targets = self._looker.targets(() if everything else names)
+        targets = self._looker.targets(() if everything else names, every=True)
         return tuple((step, target) for step, target in reversed(targets) if not step.only_checks)
 
     def _writable(self) -> None:

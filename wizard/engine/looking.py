@@ -10,7 +10,9 @@ from wizard.engine.hosts import Hosts
 from wizard.engine.observing import Costly, observe
 from wizard.engine.planned import Planned
 from wizard.engine.planning import plan_step, plan_undo
+from wizard.engine.stale import last_applied
 from wizard.errors import InputError, InputFinding
+from wizard.events import Observer
 from wizard.facts.ours import OURS
 from wizard.journal import Journal
 from wizard.model import Context, Step
@@ -21,14 +23,14 @@ Targets = tuple[tuple[Step, str], ...]
 class Looker:
     """One cluster.yaml against its hosts. It changes nothing, there or in the file."""
 
-    def __init__(self, file: ClusterFile, hosts: Hosts, journal: Journal, guard_seconds: int) -> None:
+    def __init__(self, file: ClusterFile, hosts: Hosts, journal: Journal, guard_seconds: int, tell: Observer) -> None:
         self.file = file
-        self._hosts, self._journal, self._guard_seconds = hosts, journal, guard_seconds
+        self._hosts, self._journal, self._guard_seconds, self._tell = hosts, journal, guard_seconds, tell
 
-    def targets(self, names: Sequence[str], *, with_needs: bool = False) -> Targets:
+    def targets(self, names: Sequence[str], *, with_needs: bool = False, every: bool = False) -> Targets:
         """Every step that is meant, once per target it has. Raises `InputError` for names that mean nothing."""
         cluster = self.file.cluster
-        chosen = catalog.chosen(names, with_needs=with_needs)
+        chosen = catalog.chosen(names, with_needs=with_needs, every=every)
         _known(names, {target for step, one in chosen if one for target in step.targets(cluster)})
         wanted: dict[str, tuple[Step, set[str]]] = {}
         for step, one in chosen:
@@ -39,15 +41,15 @@ class Looker:
 
     def observe(self, targets: Sequence[tuple[Step, str]], costly: Costly = Costly.NEVER) -> Context:
         """What these steps look at. Raises `WaitsForOwner` when the journal belongs to another machine."""
-        ctx = observe(self.file.cluster, self._hosts, self._journal, targets, costly)
+        ctx = observe(self.file.cluster, self._hosts, self._journal, targets, costly, self._tell)
         self._journal.bind(ctx.see(OURS).machine_id)
         return ctx
 
     def plan(self, targets: Targets, costly: Costly = Costly.NEVER) -> tuple[Planned, ...]:
         """What each would do, all seen at once."""
         ctx = self.observe(targets, costly)
-        standings = self._journal.standings()
-        return tuple(plan_step(ctx, step, target, standings, self._guard_seconds) for step, target in targets)
+        standings, applied = self._journal.standings(), last_applied(self._journal)
+        return tuple(plan_step(ctx, step, target, standings, self._guard_seconds, applied) for step, target in targets)
 
     def plan_undo(self, targets: Targets) -> tuple[Planned, ...]:
         """What would take each back."""

@@ -22,6 +22,8 @@ class Planned:
     checks: tuple[Check, ...] = ()
     since: str = ""
     """RFC 3339 UTC: when it came into this state, as far as the journal knows."""
+    measured: str = ""
+    """RFC 3339 UTC: when the oldest remembered measurement that it rests on was made; empty for none."""
 
     @property
     def name(self) -> str:

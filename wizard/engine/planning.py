@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from wizard.actions import Forget
 from wizard.engine.observing import NOT_MEASURED
 from wizard.engine.planned import Planned, first_state
+from wizard.engine.stale import Applied, measured_at, outdated_by
 from wizard.events import State
 from wizard.facts.ours import OURS, Ours
 from wizard.journal import Standing
@@ -31,16 +33,31 @@ from wizard.script import compile_part
 Standings = Mapping[tuple[str, str], Standing]
 
 
-def plan_step(ctx: Context, step: Step, target: str, standings: Standings, guard_seconds: int) -> Planned:
+NOTHING_YET: Applied = MappingProxyType({})
+
+
+def plan_step(
+    ctx: Context,
+    step: Step,
+    target: str,
+    standings: Standings,
+    guard_seconds: int,
+    applied: Applied = NOTHING_YET,
+) -> Planned:
     """What `step` would do for `target`, its scripts, and where it stands by what is seen and what is remembered."""
     try:
         plan = step.plan(ctx, target)
     except FactUnknown as unknown:
         plan = Unknown(unknown.fact, unknown.reason, unknown.unreachable)
-    checks = step.checks(ctx, target)
-    state, reason = _state(ctx, step, target, plan, standings.get((step.id, target)))
+    measured = measured_at(ctx, step, target)
+    if later := outdated_by(measured, step.asks_about, applied):
+        plan = Nothing(f"measured {measured[:16].replace('T', ' ')} UTC, and {later} was applied since")
+        state, reason = State.STALE, plan.why
+    else:
+        state, reason = _state(ctx, step, target, plan, standings.get((step.id, target)))
     since = standings[step.id, target].since if (step.id, target) in standings else ""
-    return Planned(step, target, plan, state, reason, scripts_of(step, target, plan, guard_seconds), checks, since)
+    scripts = scripts_of(step, target, plan, guard_seconds)
+    return Planned(step, target, plan, state, reason, scripts, step.checks(ctx, target), since, measured)
 
 
 def plan_undo(ctx: Context, step: Step, target: str, guard_seconds: int) -> Planned:
@@ -77,13 +94,12 @@ def _state(ctx: Context, step: Step, target: str, plan: Plan, standing: Standing
         drifts := [drift.path for ours in ours_on(ctx) for drift in ours.drifts(name(step, target))]
     ):
         return State.DRIFTED, f"changed by somebody since: {', '.join(drifts)}"
-    if standing is None or state not in (State.TODO, State.UNKNOWN):
-        return state, reason
-    if standing.state in (State.RUNNING, State.GUARDED):
-        return _under_way(ctx, standing)
-    if standing.state in (State.FAILED, State.REVERTED, State.SKIPPED, State.INTERRUPTED):
-        return standing.state, standing.reason or reason
-    return state, reason
+    if standing is not None and state in (State.TODO, State.UNKNOWN):
+        if standing.state in (State.RUNNING, State.GUARDED):
+            return _under_way(ctx, standing)
+        if standing.state in (State.FAILED, State.REVERTED, State.SKIPPED, State.INTERRUPTED):
+            return standing.state, standing.reason or reason
+    return State.CHECK if step.only_named and state is State.TODO else state, reason
 
 
 def _under_way(ctx: Context, standing: Standing) -> tuple[State, str]:

@@ -78,6 +78,25 @@ def observe(connection: Connection, facts: Sequence[AnyFact[Any]]) -> dict[str, 
             reading.end()
 
 
+def measure(connection: Connection, fact: Fact[Any], on_words: Callable[[bytes], None]) -> Seen:
+    """What one costly fact says, in a channel of its own; what it prints on stderr goes to `on_words` meanwhile.
+
+    Its command is ended (TERM) after its limit. Raises `HostLostError` and `HostUnavailable`.
+    """
+    out, err = bytearray(), bytearray()
+
+    def heard(chunk: bytes) -> None:
+        err.extend(chunk)
+        on_words(chunk)
+
+    try:
+        rc = connection.stream(f"sh -c {shlex.quote(fact.command)}", out.extend, on_error=heard, limit=fact.limit)
+    except TookTooLong:
+        return Unseen(f"no answer within {fact.limit} s")
+    assert rc is not None
+    return _seen(fact, _Frame(Output(rc, bytes(out), bytes(err[-ERR_CAP:])), len(out) > OUT_CAP))
+
+
 # ---------------------------------------------------------------- commands
 
 

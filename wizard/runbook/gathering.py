@@ -17,7 +17,7 @@ def gather(engine: Engine) -> Material:
     cluster, unseen = engine.cluster_file.cluster, ""
     fresh = planned_fresh(cluster, engine.stages, engine.settings.guard_seconds)
     try:
-        planned = engine.plan()
+        planned = engine.status()
     except (HostUnavailable, HostLostError) as error:
         planned, unseen = fresh, error.what
     now = datetime.now(UTC).isoformat(timespec="seconds")

@@ -68,7 +68,9 @@ def replays(material: Material) -> tuple[Replay | LeftOut, ...]:
     for step, target in _targets(material):
         runs, name = past.get((step.id, target), ()), f"{step.id}@{target}"
         standing = standings.get((step.id, target))
-        if halfway := in_pieces(runs):
+        if step.only_named:
+            found.append(LeftOut(step, target, f"done only when named: `homek8s-wizard apply {step.id}`"))
+        elif halfway := in_pieces(runs):
             origin = f"{FRESH}; what ran here was cut off half-way at {when(halfway)}, so it is not all there is"
             found += _would(material, fresh[name], origin)
         elif ran := in_force(runs):
