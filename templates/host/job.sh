@@ -1,13 +1,30 @@
-# A script as a transient systemd unit, so that it outlives the connection that started it (RELIABILITY 3.2).
+# A script that outlives the connection that started it (RELIABILITY 3.2): a transient unit of systemd. On the owner's own
+# machine, where there is no root (HK8S_HOME is set there), a session of its own: it holds a lock for as long as it lives,
+# and all that it starts is known by a variable.
 # Set before: verb, and what the verb needs: id, limit, lineage, serial, who, take_over, offset; the script on stdin.
 set -eu
-export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-home=/var/lib/homek8s-wizard
+export LC_ALL=C PATH="${HK8S_HOME:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+home=${HK8S_HOME:-/var/lib/homek8s-wizard}
 job=$home/jobs/$id
 unit=hk8s-job-$id.service
 
+rootless() { [ -n "${HK8S_HOME:-}" ]; }
+
+locked() { [ -e "$1" ] && ! flock -s -n "$1" true; }
+
 alive() { # a unit that is stopping still writes its result
-  case $(systemctl is-active "$1") in active | activating | deactivating) ;; *) return 1 ;; esac
+  if rootless; then locked "$job/session.lock"; return; fi
+  case $(systemctl is-active "$unit") in active | activating | deactivating) ;; *) return 1 ;; esac
+}
+
+others() { # the scripts of ours that run here
+  if ! rootless; then
+    systemctl list-units --plain --no-legend --state=active,activating 'hk8s-job-*' | cut -d' ' -f1
+    return
+  fi
+  for lock in "$home"/jobs/*/session.lock; do
+    ! locked "$lock" || echo "hk8s-job-$(basename "${lock%/*}").service"
+  done
 }
 
 look() {
@@ -15,7 +32,7 @@ look() {
     echo "ended $(cat "$job/rc")"
   elif [ ! -e "$job/claimed" ]; then
     echo absent
-  elif [ "$(cat "$job/boot")" = "$(cat /proc/sys/kernel/random/boot_id)" ] && alive "$unit"; then
+  elif [ "$(cat "$job/boot")" = "$(cat /proc/sys/kernel/random/boot_id)" ] && alive; then
     echo running
   elif [ -e "$job/rc" ]; then
     echo "ended $(cat "$job/rc")"
@@ -49,7 +66,7 @@ lease() { # only one journal works on a host; the other one is named
 }
 
 idle() { # no other script of ours runs here
-  for other in $(systemctl list-units --plain --no-legend --state=active,activating 'hk8s-job-*' | cut -d' ' -f1); do
+  for other in $(others); do
     [ "$other" = "$unit" ] || { echo "busy $other"; exit 73; }
   done
 }
@@ -66,14 +83,15 @@ start() {
   cat >"$job/script"
   cat /proc/sys/kernel/random/boot_id >"$job/boot"
   unbuffered=$(command -v stdbuf || true) # what is waited for is in the log while it is waited for
+  # What keeps the log ends after the script: a clean-up that prints to nobody would be killed by it.
   cat >"$job/run" <<RUN
-cd $job
-{ sh $job/script $id </dev/null; echo \$? >exit; } 2>&1 |
-  { ${unbuffered:+$unbuffered -o0} head -c 67108864 >>log; cat >/dev/null; }
+cd "\${0%/*}"
+{ sh "\$PWD/script" $id </dev/null; echo \$? >exit; } 2>&1 |
+  { trap '' TERM; ${unbuffered:+$unbuffered -o0} head -c 67108864 >>log; cat >/dev/null; }
 exit "\$(cat exit)"
 RUN
   cat >"$job/end" <<END
-cd $job
+cd "\${0%/*}"
 echo "\$SERVICE_RESULT \$EXIT_CODE \$EXIT_STATUS" >rc.part
 sync rc.part
 mv rc.part rc
@@ -83,9 +101,45 @@ END
   sync "$job/script" "$job/boot" "$job/run" "$job/end"
   : >"$job/claimed"
   sync "$job" "$home/jobs"
+  launch
+  echo running
+}
+
+launch() {
+  if rootless; then launch_session; return; fi
   systemd-run -q --collect --unit="$unit" -p KillMode=control-group -p TimeoutStopSec=30 -p RuntimeMaxSec="$limit" \
     -p ExecStopPost="/bin/sh $job/end" /bin/sh "$job/run" 9>&-
-  echo running
+}
+
+launch_session() { # as a unit would: TERM to all at a stop or after its time, KILL 30 s later, nothing left behind
+  cat >"$job/session" <<'SESSION'
+cd "${0%/*}"
+unset HK8S_SESSION
+stopped=
+trap 'stopped=yes' TERM
+HK8S_JOB=$1 /bin/sh "$PWD/run" </dev/null >/dev/null 2>&1 8>&- &
+wait "$!"
+status=$?
+SERVICE_RESULT=signal EXIT_CODE=killed EXIT_STATUS=TERM
+if [ -z "$stopped" ] && [ "$status" = "$(cat exit 2>/dev/null)" ]; then
+  SERVICE_RESULT=exit-code EXIT_CODE=exited EXIT_STATUS=$status
+  [ "$status" != 0 ] || SERVICE_RESULT=success
+fi
+tries=0
+while left=$(grep -lszxF "HK8S_JOB=$1" /proc/[0-9]*/environ | cut -d/ -f3) && [ -n "$left" ]; do
+  [ "$tries" -ne 0 ] || kill -TERM $left
+  [ "$tries" -lt 150 ] || kill -KILL $left
+  tries=$((tries + 1))
+  sleep 0.2
+done 2>/dev/null
+export SERVICE_RESULT EXIT_CODE EXIT_STATUS
+exec /bin/sh "$PWD/end"
+SESSION
+  exec 8>"$job/session.lock"
+  flock 8
+  HK8S_SESSION=$id setsid timeout --foreground -k 60 "$limit" /bin/sh "$job/session" "$id" \
+    </dev/null >/dev/null 2>&1 9>&- &
+  exec 8>&-
 }
 
 follow() { # the log from $offset on, until the script has ended; then its state on stderr
@@ -103,8 +157,19 @@ follow() { # the log from $offset on, until the script has ended; then its state
 }
 
 stop() {
-  systemctl stop "$unit" 2>/dev/null || true
+  if rootless; then
+    ! alive || stop_session
+  else
+    systemctl stop "$unit" 2>/dev/null || true
+  fi
   state
+}
+
+stop_session() { # asked again, because one that has just begun may not hear it
+  for _ in 1 2 3 4 5 6 7 8 9; do
+    grep -lszxF "HK8S_SESSION=$id" /proc/[0-9]*/environ | cut -d/ -f3 | xargs -r kill -TERM 2>/dev/null || true
+    ! flock -s -w 5 "$job/session.lock" true || return 0
+  done
 }
 
 $verb

@@ -1,6 +1,6 @@
 # ---- the words used above -------------------------------------------------------------------------------------------
 
-home=/var/lib/homek8s-wizard
+home=${HK8S_HOME:-/var/lib/homek8s-wizard}
 tab=$(printf '\t')
 
 say() { printf '==> %s\n' "$*"; }

@@ -145,6 +145,7 @@ class Machine:
             "/etc/systemd/system": str(self.root / "units"),
             "/gateway": str(self.root / "gateway"),
             "PATH=/usr/local/sbin": f"PATH={self.programs}:/usr/local/sbin",
+            "$PATH:}/usr/local/sbin": f"$PATH:}}{self.programs}:/usr/local/sbin",
             '"$(id -u)" = 0': "0 = 0",
         }.items():
             script = script.replace(there, here)

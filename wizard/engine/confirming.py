@@ -17,7 +17,7 @@ from wizard.errors import HostLostError, HostUnavailable, StepFailed
 from wizard.events import Ask, GuardArmed, GuardSettled, KeepOrRevert, Observer, ProbeResult
 from wizard.model import Guard
 from wizard.remote import guard
-from wizard.remote.connection import Connection
+from wizard.remote.shell import Shell
 
 SETTLE = 20.0
 """Seconds for which probes that do not hold yet are asked again: switches learn, ARP and DNS come back."""
@@ -57,7 +57,7 @@ class Confirmer:
         self._tell(GuardSettled(attempt.step, attempt.target, attempt.host, verdict.kept, verdict.reason))
         return verdict
 
-    def _reach(self, attempt: Attempt, deadline: float) -> tuple[Connection, str] | None:
+    def _reach(self, attempt: Attempt, deadline: float) -> tuple[Shell, str] | None:
         """A new connection, at one of the addresses where the host must now answer."""
         assert attempt.guard is not None
         addresses: tuple[str | None, ...] = attempt.guard.reach or (None,)
@@ -69,7 +69,7 @@ class Confirmer:
             self._let_go.wait(1)
         return None
 
-    def _decide(self, attempt: Attempt, before: tuple[bool, ...], connection: Connection, reached: str) -> Verdict:
+    def _decide(self, attempt: Attempt, before: tuple[bool, ...], connection: Shell, reached: str) -> Verdict:
         try:
             state = guard.look(connection, attempt.id)
             if state.seconds is None:
@@ -92,7 +92,7 @@ class Confirmer:
         return self.outcome(attempt, "; ".join(_failed(probes)) or reason)
 
     def _probe(
-        self, attempt: Attempt, before: tuple[bool, ...], connection: Connection, deadline: float
+        self, attempt: Attempt, before: tuple[bool, ...], connection: Shell, deadline: float
     ) -> tuple[ProbeResult, ...]:
         """Asks until all that held before holds again, for at most `SETTLE` seconds."""
         assert attempt.guard is not None
@@ -126,7 +126,7 @@ class Confirmer:
                 )
             self._let_go.wait(1)
 
-    def _said(self, connection: Connection, outcome: str, reason: str) -> Verdict:
+    def _said(self, connection: Shell, outcome: str, reason: str) -> Verdict:
         if outcome == "kept":
             return Verdict(True, "the host says that it was confirmed")
         by = {

@@ -29,7 +29,7 @@ class Engine:
         self._ask, self._tell = ask, observer
         directory = settings.directory(file.cluster.name)
         self.journal = Journal(directory)
-        self.hosts = Hosts(file.cluster, settings, directory, ask, observer)
+        self.hosts = Hosts(file.cluster, settings, directory, ask, observer, beside=file.path.parent)
         self._looker = Looker(file, self.hosts, self.journal, settings.guard_seconds, observer)
         self._control = Control.new()
 

@@ -13,12 +13,14 @@ from wizard.errors import HostKeyRefused, HostLostError, HostUnavailable
 from wizard.events import Ask, HostAwaited, HostConnected, HostLost, Observer
 from wizard.facts.guests import ADDRESSES
 from wizard.facts.libvirt import DOMAINS
-from wizard.model import HYPERVISOR, Known, Secret
-from wizard.remote.connection import Connection, connect
+from wizard.model import HYPERVISOR, OWNER, Known, Secret
+from wizard.remote.connection import connect
 from wizard.remote.destination import resolve
 from wizard.remote.known_hosts import PublicKey
+from wizard.remote.local import LocalConnection
 from wizard.remote.login import Login, Secrets
 from wizard.remote.observe import observe
+from wizard.remote.shell import Shell
 from wizard.remote.ssh_config import SshConfig
 
 PATIENCE = 600.0
@@ -30,13 +32,17 @@ GUEST_TIMEOUT = 8.0
 
 
 class Hosts:
-    def __init__(self, cluster: Cluster, settings: Settings, directory: Path, ask: Ask, observer: Observer) -> None:
+    def __init__(
+        self, cluster: Cluster, settings: Settings, state: Path, ask: Ask, observer: Observer, beside: Path = Path()
+    ) -> None:
+        """`state` is the cluster's state directory; `beside` is where cluster.yaml is, and the files that it names."""
         self._cluster, self._settings, self._ask, self._tell = cluster, settings, ask, observer
-        self._accepted_keys = directory / "known_hosts"
+        self._accepted_keys = state / "known_hosts"
+        self._here = LocalConnection(beside, state / "here")
         self._secrets = Secrets()
         self._minted: list[Secret] = []
         self._logins: dict[str, Login] = {}
-        self._connections: dict[str, Connection] = {}
+        self._connections: dict[str, Shell] = {}
         self._opening: dict[str, threading.RLock] = {}
         self._lock = threading.Lock()
 
@@ -89,8 +95,13 @@ class Hosts:
         """The host's key, learned where the host was made: it is trusted from now on, in place of an older one."""
         self._login(host).trust(key)
 
-    def connection(self, host: str) -> Connection:
-        """The connection in use, opened if there is none alive. Raises `HostUnavailable`."""
+    def connection(self, host: str) -> Shell:
+        """The connection in use, opened if there is none alive; the owner's own machine needs none.
+
+        Raises `HostUnavailable`.
+        """
+        if host == OWNER:
+            return self._here
         with self._lock:
             opening = self._opening.setdefault(host, threading.RLock())
         with opening:  # one of several threads opens it, the others get the same
@@ -101,11 +112,13 @@ class Hosts:
                 self._tell(HostConnected(host, connection.address))
             return connection
 
-    def fresh(self, host: str, address: str | None = None, timeout: float = 20) -> Connection:
+    def fresh(self, host: str, address: str | None = None, timeout: float = 20) -> Shell:
         """A new connection beside the one in use, to `address` if given; the same host key is expected there."""
+        if host == OWNER:
+            return self._here
         return connect(self._login(host), address=address, timeout=timeout)
 
-    def adopt(self, host: str, connection: Connection) -> None:
+    def adopt(self, host: str, connection: Shell) -> None:
         """From now on this is the connection in use."""
         before = self._connections.get(host)
         self._connections[host] = connection
@@ -120,7 +133,7 @@ class Hosts:
         addresses: Sequence[str | None] = (None,),
         patience: float = PATIENCE,
         stop: threading.Event,
-    ) -> Connection:
+    ) -> Shell:
         """After a loss: tries again, ever more slowly, at each of `addresses` in turn (None: the usual one).
 
         Raises `HostLostError` when patience ends or `stop` is set, `HostKeyRefused` when another machine answers.

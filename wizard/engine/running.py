@@ -18,12 +18,12 @@ from wizard.events import Observer, PartFinished, PartOutput, PartStarted
 from wizard.journal import Entry, Journal
 from wizard.model import Guard, Part, Secret
 from wizard.remote import job
-from wizard.remote.connection import Connection
 from wizard.remote.console import host_key
 from wizard.remote.job import JobState, Lease
 from wizard.remote.known_hosts import PublicKey
 from wizard.remote.redact import Redactor
 from wizard.remote.sanitise import Sanitiser
+from wizard.remote.shell import HOME, Shell
 
 T = TypeVar("T")
 
@@ -118,10 +118,8 @@ class Runner:
                 f"{hole.words} could not be had", where=hole.on, why=minted.complaint, tail=minted.complaint
             )
         self._hosts.mask(Secret(minted.text.strip()))
-        place = f"/var/lib/homek8s-wizard/secrets/{attempt.id}"
-        script = f"umask 077; rm -rf {place}; mkdir -p {place}; cat >{place}/{hole.name}"
-        if hole != attempt.holes[0]:
-            script = f"umask 077; cat >{place}/{hole.name}"
+        clean = 'rm -rf "$place"; mkdir -p "$place"; ' if hole == attempt.holes[0] else ""
+        script = f'umask 077; place={HOME}/secrets/{attempt.id}; {clean}cat >"$place"/{hole.name}'
         laid = self._insist(attempt, lambda connection: connection.run(script, stdin=minted.out))
         if laid.rc:
             raise StepFailed(f"{hole.words} could not be laid down", where=attempt.host, why=laid.complaint)
@@ -174,14 +172,14 @@ class Runner:
                     job.stop(self._hosts.connection(attempt.host), attempt.id)
                 return
 
-    def _insist_on(self, host: str, deed: Callable[[Connection], T]) -> T:
+    def _insist_on(self, host: str, deed: Callable[[Shell], T]) -> T:
         """Does it over the connection in use, and once more over a new one where that turns out dead."""
         try:
             return deed(self._hosts.connection(host))
         except HostLostError:
             return deed(self._hosts.connection(host))
 
-    def _insist(self, attempt: Attempt, deed: Callable[[Connection], T]) -> T:
+    def _insist(self, attempt: Attempt, deed: Callable[[Shell], T]) -> T:
         """Does it over the connection in use, and again over a new one each time that is lost."""
         connection = self._hosts.connection(attempt.host)
         while True:
@@ -192,7 +190,7 @@ class Runner:
                     raise LetGo from lost
                 connection = self.regain(attempt, lost.what)
 
-    def regain(self, attempt: Attempt, reason: str) -> Connection:
+    def regain(self, attempt: Attempt, reason: str) -> Shell:
         """The host again, where it was or, after a change of its address, where it should be."""
         addresses = (None, *(attempt.guard.reach if attempt.guard else ()))
         try:

@@ -10,20 +10,26 @@ from wizard.actions import Action, RemoveDirectory, RestoreFile, TakeBack, unifi
 from wizard.model import Fact, FactError, Output
 
 _COMMAND = r"""
-home=/var/lib/homek8s-wizard
+home=${HK8S_HOME:-/var/lib/homek8s-wizard}
 in64() { head -c 65536 "$1" | base64 -w0; }
 echo "machine $(cat /etc/machine-id)"
 echo "boot $(cat /proc/sys/kernel/random/boot_id)"
-if [ -e $home/guard/pending ]; then
-  seconds=$(($(cat $home/guard/deadline) - $(cut -d. -f1 /proc/uptime)))
-  echo "pending $(cat $home/guard/pending) $seconds"
+if [ -e "$home/guard/pending" ]; then
+  seconds=$(($(cat "$home/guard/deadline") - $(cut -d. -f1 /proc/uptime)))
+  echo "pending $(cat "$home/guard/pending") $seconds"
 fi
-systemctl list-units --plain --no-legend --state=active,activating 'hk8s-job-*.service' |
-  sed -n 's/^hk8s-job-\(.*\)\.service .*/job \1/p'
-[ -e $home/guard/outcome ] && echo "outcome $(cat $home/guard/outcome)"
-[ -e $home/manifest ] || exit 0
-sed 's/^/note /' $home/manifest
-awk -F '\t' '$3 == "file" { last[$4] = $5 } END { for (path in last) print last[path] "\t" path }' $home/manifest |
+if [ -n "${HK8S_HOME:-}" ]; then
+  for lock in "$home"/jobs/*/session.lock; do
+    [ ! -e "$lock" ] || flock -s -n "$lock" true || { lock=${lock%/*}; echo "job ${lock##*/}"; }
+  done
+else
+  systemctl list-units --plain --no-legend --state=active,activating 'hk8s-job-*.service' |
+    sed -n 's/^hk8s-job-\(.*\)\.service .*/job \1/p'
+fi
+[ -e "$home/guard/outcome" ] && echo "outcome $(cat "$home/guard/outcome")"
+[ -e "$home/manifest" ] || exit 0
+sed 's/^/note /' "$home/manifest"
+awk -F '\t' '$3 == "file" { last[$4] = $5 } END { for (path in last) print last[path] "\t" path }' "$home/manifest" |
 while IFS="$(printf '\t')" read -r written path; do
   if [ -f "$path" ]; then now=$(sha256sum <"$path" | cut -d' ' -f1); else now=absent; fi
   [ $now = absent ] || echo "file $now $(in64 "$path") $path"

@@ -105,7 +105,7 @@ class Connection:
         start, what sudo asks apart) raises `TookTooLong`; the script then goes on until it notices that nobody
         reads. Raises `HostLostError` when the link breaks, `HostUnavailable` without root.
         """
-        out, err = _Kept(keep), _Kept(64 * 1024)
+        out, err = Kept(keep), Kept(64 * 1024)
         with self._slot(limit), self._entered(script, script_body, root, out.add, err.add) as wire:
             wire.write(stdin, last=True)
             rc = self._pump(wire, out.add, err.add, time.monotonic() + limit, None)
@@ -262,7 +262,7 @@ class Pipe:
 
     def __init__(self, wire: Wire, out: bytes, err: bytes, on_close: Callable[[], None]) -> None:
         self._wire, self._first = wire, out
-        self._err = _Kept(4096)
+        self._err = Kept(4096)
         self._err.add(err)
         self._on_close: Callable[[], None] | None = on_close
         self._closing = threading.Lock()
@@ -294,7 +294,7 @@ class Pipe:
                 self._on_close = None
 
 
-class _Kept:
+class Kept:
     """The first `room` bytes of a stream; the rest is counted."""
 
     def __init__(self, room: int) -> None:

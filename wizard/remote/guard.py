@@ -11,7 +11,7 @@ from wizard.errors import StepFailed
 from wizard.model import Probe
 
 if TYPE_CHECKING:
-    from wizard.remote.connection import Connection
+    from wizard.remote.shell import Shell
 
 _HOME = "/var/lib/homek8s-wizard/guard"
 
@@ -28,7 +28,7 @@ class GuardState:
         return self.seconds is not None
 
 
-def look(connection: Connection, attempt: str) -> GuardState:
+def look(connection: Shell, attempt: str) -> GuardState:
     """Whether this attempt's guard is armed, else what became of it: "kept", "reverted timer", … or ""."""
     answer = connection.run(
         f'[ "$(cat {_HOME}/pending 2>/dev/null)" != {attempt} ] || '
@@ -46,7 +46,7 @@ def look(connection: Connection, attempt: str) -> GuardState:
             raise StepFailed("the guard could not be looked at", where=connection.host, why=answer.complaint)
 
 
-def keep(connection: Connection, attempt: str) -> bool:
+def keep(connection: Shell, attempt: str) -> bool:
     """Confirms the change. False: too late, the host has gone back already (exactly one of the two wins)."""
     answer = connection.run(f"sh {_HOME}/script {attempt} keep")
     if answer.rc not in (0, 75):
@@ -54,12 +54,12 @@ def keep(connection: Connection, attempt: str) -> bool:
     return answer.rc == 0
 
 
-def revert(connection: Connection, attempt: str) -> None:
+def revert(connection: Shell, attempt: str) -> None:
     """Starts going back now; detached, because it may cut this very connection."""
     connection.run(f"systemd-run -q --collect --unit=hk8s-guard-now /bin/sh {_HOME}/script {attempt} revert owner")
 
 
-def ask(connection: Connection, probes: Sequence[Probe]) -> tuple[bool, ...]:
+def ask(connection: Shell, probes: Sequence[Probe]) -> tuple[bool, ...]:
     """What holds now, one answer per probe, in one round trip."""
     if not probes:
         return ()

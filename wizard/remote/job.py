@@ -18,7 +18,7 @@ from wizard.template import text
 if TYPE_CHECKING:
     import threading
 
-    from wizard.remote.connection import Connection
+    from wizard.remote.shell import Shell
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def parse_state(line: str) -> JobState:
             raise StepFailed(f"the host's answer about a job cannot be understood: {line!r}")
 
 
-def start(connection: Connection, attempt: str, script: str, *, limit: int, lease: Lease) -> JobState:
+def start(connection: Shell, attempt: str, script: str, *, limit: int, lease: Lease) -> JobState:
     """Claims `attempt` and starts its script; an attempt claimed before is only looked at.
 
     Raises `WaitsForOwner` when another script of ours runs there, or another journal owns the host.
@@ -104,23 +104,23 @@ def start(connection: Connection, attempt: str, script: str, *, limit: int, leas
 
 
 def follow(
-    connection: Connection, attempt: str, offset: int, on_output: Callable[[bytes], None], stop: threading.Event
+    connection: Shell, attempt: str, offset: int, on_output: Callable[[bytes], None], stop: threading.Event
 ) -> JobState:
     """Passes on the job's log from byte `offset`, until it has ended or `stop` is set; then looks at its state."""
     connection.stream(_script("follow", attempt, offset=str(offset)), on_output, stop=stop)
     return state(connection, attempt)
 
 
-def state(connection: Connection, attempt: str) -> JobState:
+def state(connection: Shell, attempt: str) -> JobState:
     return parse_state(_answer(connection, _script("state", attempt)))
 
 
-def stop(connection: Connection, attempt: str) -> JobState:
+def stop(connection: Shell, attempt: str) -> JobState:
     """Ends the script and all that it started (its control group)."""
     return parse_state(_answer(connection, _script("stop", attempt), limit=60))
 
 
-def _answer(connection: Connection, script: str, limit: float = 30) -> str:
+def _answer(connection: Shell, script: str, limit: float = 30) -> str:
     answer = connection.run(script, limit=limit)
     if answer.rc != 0:
         raise StepFailed("the job could not be looked at", where=connection.host, why=answer.complaint)

@@ -16,6 +16,7 @@ from wizard.errors import TookTooLong, WizardError
 from wizard.model import AnyFact, Fact, FactError, Known, LibvirtFact, Output, Seen, Unseen
 from wizard.remote.connection import MIB, Connection
 from wizard.remote.libvirt_tunnel import CannotTell, LibvirtTunnel
+from wizard.remote.shell import Shell
 from wizard.remote.wire import lost
 
 OUT_CAP = MIB
@@ -65,11 +66,14 @@ class _Frame:
     too_big: bool
 
 
-def observe(connection: Connection, facts: Sequence[AnyFact[Any]]) -> dict[str, Seen]:
+def observe(connection: Shell, facts: Sequence[AnyFact[Any]]) -> dict[str, Seen]:
     """What the host says now, by fact id, for every fact. Raises `HostLostError` and `HostUnavailable` alone."""
     commands = [fact for fact in facts if isinstance(fact, Fact)]
     through_libvirt = [fact for fact in facts if isinstance(fact, LibvirtFact)]
-    reading = _Reading(connection, through_libvirt) if through_libvirt else None
+    reading = None
+    if through_libvirt:
+        assert isinstance(connection, Connection), "libvirt is asked over SSH alone"
+        reading = _Reading(connection, through_libvirt)
     try:
         seen = _run(connection, commands) if commands else {}
         return {**seen, **(reading.result() if reading else {})}
@@ -78,7 +82,7 @@ def observe(connection: Connection, facts: Sequence[AnyFact[Any]]) -> dict[str, 
             reading.end()
 
 
-def measure(connection: Connection, fact: Fact[Any], on_words: Callable[[bytes], None]) -> Seen:
+def measure(connection: Shell, fact: Fact[Any], on_words: Callable[[bytes], None]) -> Seen:
     """What one costly fact says, in a channel of its own; what it prints on stderr goes to `on_words` meanwhile.
 
     Its command is ended (TERM) after its limit. Raises `HostLostError` and `HostUnavailable`.
@@ -100,7 +104,7 @@ def measure(connection: Connection, fact: Fact[Any], on_words: Callable[[bytes],
 # ---------------------------------------------------------------- commands
 
 
-def _run(connection: Connection, facts: Sequence[Fact[Any]]) -> dict[str, Seen]:
+def _run(connection: Shell, facts: Sequence[Fact[Any]]) -> dict[str, Seen]:
     nonce = secrets.token_hex(16)
     try:
         answer = connection.run(

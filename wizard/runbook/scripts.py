@@ -174,7 +174,8 @@ def _questions(probes: tuple[Probe, ...], mask: Mask) -> Iterator[tuple[str, str
 def _job_words() -> str:
     """Those of host/job.sh, without its last line, which says what is to be done, and what only the wizard needs: what
     is run by hand belongs to no journal."""
-    words = re.sub(r"^(lease|stop)\(\) \{[^\n]*\n.*?^\}\n\n", "", text("host/job.sh"), flags=re.MULTILINE | re.DOTALL)
+    left_out = re.compile(r"^(lease|stop|stop_session)\(\) \{[^\n]*\n.*?^\}\n\n", re.MULTILINE | re.DOTALL)
+    words = left_out.sub("", text("host/job.sh"))
     return words.replace("\n  lease\n", "\n").removesuffix("\n\n$verb\n") + "\n"
 
 
