@@ -356,6 +356,8 @@ class Step:
     """Done only when named by its own id: neither with its stage nor with everything."""
     changes_target: bool = True
     """Do its scripts change the target itself? If not, a guest that is off is no obstacle to undoing it."""
+    undone_from_afar: bool = False
+    """Can other hosts undo their share while the target does not answer? `undo` is then asked without inverses."""
 
     @property
     def only_checks(self) -> bool:

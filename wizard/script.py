@@ -15,6 +15,7 @@ LIBRARIES = (
     "host/guests.sh",
     "host/ufw.sh",
     "host/secrets.sh",
+    "host/kubeadm.sh",
     "host/pod_network.sh",
 )
 """Words that only some parts use: a script contains those files of which its actions use a word."""

@@ -136,6 +136,8 @@ def ours_on(ctx: Context) -> tuple[Ours, ...]:
 
 
 def _undo(ctx: Context, step: Step, target: str) -> Plan:
+    if step.undo is not None and step.undone_from_afar and _silent(ctx, target):
+        return step.undo(ctx, target, ())
     done = _notes_of(ctx, step, target)
     if not done:
         return Nothing("nothing that the wizard did is left of it")
@@ -161,6 +163,11 @@ def _undo(ctx: Context, step: Step, target: str) -> Plan:
         )
         plan = Do("takes back what was noted on the host", tuple(parts))
     return _closing(plan, {host: ours.attempts(name(step, target)) for host, ours in done.items()})
+
+
+def _silent(ctx: Context, host: str) -> bool:
+    seen = ctx.look(OURS, host)
+    return isinstance(seen, Unseen) and seen.unreachable
 
 
 def _notes_of(ctx: Context, step: Step, target: str) -> dict[str, Ours]:

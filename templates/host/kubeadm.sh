@@ -1,0 +1,132 @@
+# ---- kubeadm: what it does, what the node says meanwhile, and what is left to read when it fails ---------------------
+
+kubeadm_does() { # ARGUMENT…: kubeadm, its own lines as they come; every ten seconds what it waits for
+  heard=$(mktemp -d /run/hk8s-kubeadm.XXXXXX)
+  : >"$heard/log"
+  kubeadm_heeds $$ &
+  { kubeadm "$@" 2>&1 </dev/null || echo "$?" >"$heard/failed"; } | tee "$heard/log"
+  kill "$!" 2>/dev/null || true
+  [ ! -e "$heard/failed" ] || kubeadm_failed "$(cat "$heard/failed")" "$1"
+  rm -rf -- "$heard"
+}
+
+kubeadm_heeds() { # PROCESS: while it lives, what is new of the kubelet, or how many images have come
+  said=
+  while sleep 10 && kill -0 "$1" 2>/dev/null; do
+    if tail -n 1 "$heard/log" | grep -qE 'Pulling images|config images pull'; then
+      now="$(ctr -n k8s.io images ls -q 2>/dev/null | grep -c /kube-) images of Kubernetes are here so far"
+    else
+      now="the kubelet: $(kubelet_said 1)"
+    fi
+    [ "$now" = "$said" ] || printf '    … %s\n' "$now"
+    said=$now
+  done
+}
+
+kubelet_said() { # LINES: the last of its journal, each cut to one line of a screen
+  journalctl --unit kubelet --lines "$1" --output cat --quiet --no-pager 2>/dev/null | cut -c -300
+}
+
+kubeadm_failed() { # STATUS VERB: what explains it, the shortest explanation last
+  say "the kubelet's last lines (journalctl -u kubelet)"
+  kubelet_said 15
+  find /var/log/pods -path '*/kube-system_*.log' -printf '%T@ %p\n' 2>/dev/null | sort -rn | head -n 4 | while read -r _ log; do
+    say "the end of $log"
+    tail -n 4 "$log" | cut -c -300
+  done
+  say "kubeadm $2 ended with status $1"
+  grep -E '\[ERROR |^error |^[[:space:]]*[Ee]rror:|timed out|couldn.t |failed ' "$heard/log" | tail -n 6 || true
+  node_faults
+  rm -rf -- "$heard"
+  exit "$1"
+}
+
+node_faults() { # what is known to keep a node from coming up
+  [ -z "$(swapon --show --noheadings 2>/dev/null)" ] || echo 'fault: swap is on'
+  if ! ctr version >/dev/null 2>&1; then
+    echo 'fault: containerd does not answer'
+  elif ! ctr plugins ls 2>/dev/null | awk '($1 ~ /cri/ || $2 == "cri") && $NF == "ok" { found = 1 } END { exit !found }'; then
+    echo 'fault: the CRI of containerd is disabled'
+  fi
+  if kubelet_said 200 | grep -qE 'different from docker cgroup driver|misconfiguration: kubelet cgroup driver|expected cgroupsPath to be of format'; then
+    echo 'fault: the kubelet and containerd do not agree on the cgroup driver'
+  fi
+  if grep -qsE 'slow fdatasync|etcdserver: request timed out|leader failed to send out heartbeat' /var/log/pods/kube-system_etcd-*/*/*.log; then
+    echo 'fault: etcd waits for the disk'
+  fi
+}
+
+kubeadm_away() { # kubeadm's work on this node goes, and what a pod network left: files, links, packet rules
+  say "kubeadm reset --force"
+  kubeadm_does reset --force --cri-socket unix:///run/containerd/containerd.sock
+  say "remove what kubeadm reset leaves: etcd's data, /etc/cni/net.d, links and packet rules of pods"
+  [ ! -d /var/lib/etcd ] || find /var/lib/etcd -mindepth 1 -delete
+  [ ! -d /etc/kubernetes/pki ] || find /etc/kubernetes/pki -mindepth 1 -delete
+  [ ! -d /etc/cni/net.d ] || find /etc/cni/net.d -mindepth 1 -maxdepth 1 ! -name '*podman*' -exec rm -rf -- {} +
+  for link in $(ip -o link show 2>/dev/null | cut -d: -f2 | cut -d@ -f1); do
+    case $link in
+      cni0 | flannel.* | cali* | vxlan.calico | vxlan-v6.calico | wireguard.cali | wg-v6.cali | cilium_* | lxc_health | kube-ipvs0 | nodelocaldns)
+        ip link delete "$link" || true ;;
+      tunl0) { ip addr flush dev tunl0 && ip link set tunl0 down; } || true ;;
+    esac
+  done
+  for tables in iptables-nft iptables-legacy ip6tables-nft ip6tables-legacy; do
+    packet_rules_away "$tables"
+  done
+  if command -v nft >/dev/null 2>&1; then
+    for family in ip ip6; do
+      nft delete table "$family" kube-proxy 2>/dev/null || true
+    done
+  fi
+}
+
+packet_rules_away() { # WHOSE: rules and chains of kube-proxy and of pod networks; all others stay, in one transaction
+  command -v "$1-save" >/dev/null 2>&1 || return 0
+  rules=$("$1-save" 2>/dev/null) || return 0
+  if printf '%s\n' "$rules" | grep -qE "$pods_rules"; then
+    say "remove the rules of pods ($1)"
+    printf '%s\n' "$rules" | grep -vE "$pods_rules" | "$1-restore"
+  fi
+}
+pods_rules='[: ]KUBE-|[: "]cali[-:]|[: ]CNI-|[: ]CILIUM_|[: ]FLANNEL-'
+
+same_time() { # HOST:PORT: certificates are only good on a node whose clock agrees with the API server's
+  theirs=$(curl -sk -o /dev/null -D - --max-time 10 "https://$1/version" 2>/dev/null | tr -d '\r' | sed -n 's/^[Dd]ate: //p')
+  [ -n "$theirs" ] || return 0
+  apart=$(($(date +%s) - $(date -d "$theirs" +%s)))
+  if [ "${apart#-}" -gt 60 ]; then
+    fail 1 "the clocks differ: this node is ${apart#-} s $([ "$apart" -gt 0 ] && echo ahead of || echo behind) the control plane; see \`timedatectl\` on both"
+  fi
+}
+
+await_heard() { # SECONDS WORDS PROBE…: as await, and what the probe says whenever that changes
+  limit=$1; words=$2; shift 2
+  began=$(cut -d. -f1 /proc/uptime) said=
+  until now=$("$@" 2>&1); do
+    now=$(printf '%s' "$now" | tail -n 1 | cut -c -300)
+    [ "$now" = "$said" ] || printf '    … %s\n' "$now"
+    said=$now
+    if [ $(($(cut -d. -f1 /proc/uptime) - began)) -ge "$limit" ]; then
+      echo "still not so after $limit s: $words" >&2
+      return 1
+    fi
+    sleep 2
+  done
+}
+
+node_ready() { # NAME SECONDS: waited for, and said why not yet; verify.nodes is the judge
+  say "wait until $1 is Ready (at most $2 s)"
+  began=$(cut -d. -f1 /proc/uptime) said=
+  while :; do
+    now=$(kubectl --kubeconfig=/etc/kubernetes/kubelet.conf --request-timeout=10s get node "$1" \
+      -o 'jsonpath={range .status.conditions[?(@.type=="Ready")]}{.status} {.message}{end}' 2>&1) || true
+    case $now in True*) return ;; esac
+    [ "$now" = "$said" ] || printf '    … %.300s\n' "${now#* }"
+    said=$now
+    if [ $(($(cut -d. -f1 /proc/uptime) - began)) -ge "$2" ]; then
+      say "$1 has joined, and is not Ready after $2 s: kubectl describe node $1; verify.nodes looks at it again"
+      return
+    fi
+    sleep 5
+  done
+}
