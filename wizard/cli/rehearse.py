@@ -16,6 +16,7 @@ from wizard.rehearsal.guests import MOST
 from wizard.rehearsal.network import HOSTNAME
 
 NAME = click.option("--name", default="default", show_default=True, help="Which rehearsal; each has its own LAN.")
+HOST = click.option("--host", default=HOSTNAME, show_default=True, help="Or a node's name.")
 COMMAND = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
@@ -40,11 +41,12 @@ def rehearse() -> None:
 @click.option("--suite", type=click.Choice(SUITES), help="Debian release of a new one.  [default: bookworm]")
 @click.option("--bare", is_flag=True, default=None, help="Without libvirt and QEMU, but able to install them.")
 @click.option("--guests", type=click.IntRange(0, MOST), help="Guests that cluster.yaml asks for.  [default: 0]")
+@click.option("--nodes", type=click.IntRange(0, MOST), help="Machines that can become Kubernetes nodes.  [default: 0]")
 @click.option("--midway", is_flag=True, default=None, help="With the article half done: a bridge, guests, WireGuard.")
-def up(name: str, suite: str | None, bare: bool | None, guests: int | None, midway: bool | None) -> None:
+def up(name: str, suite: str | None, bare: bool | None, **more: Any) -> None:
     """Bring up a hypervisor and its LAN; complete or start it again when it exists."""
     rehearsal = Rehearsal(name)
-    rehearsal.up(suite, bare, say=lambda line: click.echo(line, err=True), guests=guests, midway=midway)
+    rehearsal.up(suite, bare, say=lambda line: click.echo(line, err=True), **more)
     status = rehearsal.status()
     assert status
     click.echo(_described(status))
@@ -78,10 +80,10 @@ def status(name: str, as_json: bool) -> None:
 
 @rehearse.command(context_settings=COMMAND)
 @NAME
-@click.option("--host", default=HOSTNAME, show_default=True, help="Or a guest's name.")
+@click.option("--host", default=HOSTNAME, show_default=True, help="Or a guest's or node's name.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def ssh(name: str, host: str, command: Sequence[str]) -> None:
-    """Log in to the hypervisor, or a guest, as its owner, or run COMMAND there."""
+    """Log in to the hypervisor, a guest or a node, as its owner, or run COMMAND there."""
     _become(Rehearsal(name).ssh(*command, host=host))
 
 
@@ -95,31 +97,32 @@ def execute(name: str, command: Sequence[str]) -> None:
 
 @rehearse.command()
 @NAME
+@HOST
 @click.option("--nic", "nics", multiple=True, help="Only the cable of this NIC; may be repeated.  [default: all]")
 @click.option("--seconds", type=click.FloatRange(min=0), help="Plug it in again after so long.")
 @click.option("--restore", is_flag=True, help="Plug it in again now.")
-def cut(name: str, nics: tuple[str, ...], seconds: float | None, restore: bool) -> None:
-    """Cut the hypervisor's network cables."""
+def cut(name: str, host: str, nics: tuple[str, ...], seconds: float | None, restore: bool) -> None:
+    """Cut the network cables of the hypervisor or a node."""
     rehearsal = Rehearsal(name)
-    chosen = {"nics": nics} if nics else {}
     if restore:
-        rehearsal.restore(**chosen)
+        rehearsal.restore(nics, host=host)
         return
-    rehearsal.cut(**chosen)
+    rehearsal.cut(nics, host=host)
     if seconds is not None:
         try:
             time.sleep(seconds)
         finally:
-            rehearsal.restore(**chosen)
+            rehearsal.restore(nics, host=host)
 
 
 @rehearse.command()
 @NAME
+@HOST
 @click.option("--power", is_flag=True, help="Cut the power instead of asking systemd.")
-def reboot(name: str, power: bool) -> None:
-    """Reboot the hypervisor and wait until SSH answers again."""
+def reboot(name: str, host: str, power: bool) -> None:
+    """Reboot the hypervisor or a node and wait until SSH answers again."""
     rehearsal = Rehearsal(name)
-    rehearsal.reboot(power)
+    rehearsal.reboot(power, host=host)
     click.echo("SSH answers again.")
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from wizard.rehearsal import image, network
-from wizard.rehearsal.guests import Guest
+from wizard.rehearsal import image, kubernetes_packages, network, pod_network
+from wizard.rehearsal.guests import MOST, Guest
+from wizard.rehearsal.kubernetes_build import MINOR
 from wizard.rehearsal.record import Spec
 
 HYPERVISOR = """\
@@ -33,11 +34,23 @@ firewall:
     routes: []
 """
 
-GUESTS = """\
+GUESTS = f"""\
 isolated:
-  name: kube-isolated
-  cidr: 192.168.190.0/24
-guests:{guests}
+  name: {network.ISOLATED_BRIDGE}
+  cidr: {network.ISOLATED}.0/24
+{{kubernetes}}guests:{{guests}}
+"""
+
+# The packages are the rehearsal's own, the images are on the nodes already.
+KUBERNETES = """\
+kubernetes:
+  version: "{version}"
+  pod_cidr: {pods}
+  service_cidr: 10.96.0.0/12
+  cni: {{manifest: {manifest}}}
+  packages:
+    repository: {repository}
+    key: {repository}Release.key
 """
 
 GUEST = """
@@ -58,12 +71,16 @@ CREATE = """
 APART = """
     nic: bridge"""
 
+PHYSICAL = """
+    physical: true
+    isolated_mac: {guest.isolated_mac}"""
+
 FINDINGS = ("no-kvm", "slow-fsync", "no-console")
 
 
 def text(spec: Spec) -> str:
     """What the owner of this rehearsal wants; on a midway one, the end that the article reaches."""
-    guests = spec.named_guests
+    guests = (*spec.named_guests, *spec.named_nodes)
     words = {
         "main": network.MAIN_NIC,
         "spare": network.SPARE_NIC,
@@ -76,10 +93,18 @@ def text(spec: Spec) -> str:
         "accept": ", ".join((*FINDINGS, "small-guest") if guests else FINDINGS),
     }
     listed = "".join(_guest(guest, spec) for guest in guests) or " []"
-    return HYPERVISOR.format(**words) + FIREWALL + GUESTS.format(guests=listed)
+    return HYPERVISOR.format(**words) + FIREWALL + GUESTS.format(kubernetes=_kubernetes(spec), guests=listed)
+
+
+def _kubernetes(spec: Spec) -> str:
+    if not spec.nodes:
+        return ""
+    files = f"http://{network.ROUTER}:{network.FILES_PORT}"
+    repository = f"{files}/{kubernetes_packages.PLACE}/"
+    return KUBERNETES.format(version=MINOR, pods=pod_network.PODS, manifest=pod_network.FILE, repository=repository)
 
 
 def _guest(guest: Guest, spec: Spec) -> str:
-    apart = APART if guest == spec.named_guests[-1] else ""
-    more = apart if spec.midway else CREATE
+    apart = APART if guest.number == MOST - 1 else ""
+    more = PHYSICAL if spec.nodes else apart if spec.midway else CREATE
     return (GUEST + more).format(guest=guest, user=network.USER, prefix=network.PREFIX, image=image.INSIDE)

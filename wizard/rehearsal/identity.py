@@ -1,4 +1,4 @@
-"""Who is who in a rehearsal: the owner's key and password, the machine's keys and id. Kept as long as it exists."""
+"""Who is who in a rehearsal: the owner's key and password, the machines' keys and ids. Kept as long as it exists."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from wizard.rehearsal import network
+from wizard.rehearsal import machines, network
 from wizard.rehearsal.commands import run
 from wizard.rehearsal.guests import Guest
+from wizard.rehearsal.machines import Machine
 from wizard.rehearsal.record import Spec
 from wizard.rehearsal.runtime import Runtime, write
 
@@ -36,19 +37,15 @@ def ensure(runtime: Runtime, spec: Spec) -> None:
         for name in (f"{runtime.key.name}.pub", runtime.key.name):
             write(runtime.directory / name, (Path(spec.layer) / name).read_text(), 0o600)
     if not runtime.key.exists():
-        _key(runtime, "ed25519", runtime.key.name, f"{network.USER}@laptop")
+        _key(runtime.key, "ed25519", f"{network.USER}@laptop")
     if not runtime.password_file.exists():
         write(runtime.password_file, f"{secrets.token_urlsafe(12)}\n", 0o600)
-    if not runtime.machine_id.exists():
-        write(runtime.machine_id, f"{uuid.uuid4().hex}\n")
-    runtime.host_keys.mkdir(mode=0o700, exist_ok=True)
-    for kind in HOST_KEY_TYPES:
-        name = f"ssh_host_{kind}_key"
-        if not (runtime.host_keys / name).exists():
-            _key(runtime, kind, f"{runtime.host_keys.name}/{name}", f"root@{network.HOSTNAME}")
+    ours = machines.every(runtime, spec)
+    for machine in ours:
+        _of_machine(machine)
     of_guests = (Path(spec.layer) / "known_hosts").read_text() if spec.layer else ""
-    write(runtime.known_hosts, _known_hosts(runtime) + of_guests)
-    write(runtime.ssh_config, _ssh_config(runtime, spec.named_guests))
+    write(runtime.known_hosts, "".join(map(_known_hosts, ours)) + of_guests)
+    write(runtime.ssh_config, _ssh_config(runtime, (*spec.named_guests, *spec.named_nodes)))
 
 
 def password_hash(runtime: Runtime) -> str:
@@ -57,9 +54,18 @@ def password_hash(runtime: Runtime) -> str:
     return run(["perl", "-e", script, secrets.token_hex(8)], stdin=runtime.password_file.read_text())
 
 
-def _key(runtime: Runtime, kind: str, name: str, comment: str) -> None:
+def _of_machine(machine: Machine) -> None:
+    machine.host_keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not machine.machine_id.exists():
+        write(machine.machine_id, f"{uuid.uuid4().hex}\n")
+    for kind in HOST_KEY_TYPES:
+        path = machine.host_keys / f"ssh_host_{kind}_key"
+        if not path.exists():
+            _key(path, kind, f"root@{machine.host}")
+
+
+def _key(path: Path, kind: str, comment: str) -> None:
     """Made under another name first, because a key without its public half is no key."""
-    path = runtime.directory / name
     temporary = path.with_name(f".{path.name}.new")
     for left in (temporary, temporary.with_name(f"{temporary.name}.pub")):
         left.unlink(missing_ok=True)
@@ -68,9 +74,9 @@ def _key(runtime: Runtime, kind: str, name: str, comment: str) -> None:
     temporary.rename(path)
 
 
-def _known_hosts(runtime: Runtime) -> str:
-    names = f"{network.HYPERVISOR},{network.HOSTNAME},{network.HOSTNAME}.{network.DOMAIN}"
-    keys = [(runtime.host_keys / f"ssh_host_{kind}_key.pub").read_text().split()[:2] for kind in HOST_KEY_TYPES]
+def _known_hosts(machine: Machine) -> str:
+    names = f"{machine.address},{machine.host},{machine.host}.{network.DOMAIN}"
+    keys = [(machine.host_keys / f"ssh_host_{kind}_key.pub").read_text().split()[:2] for kind in HOST_KEY_TYPES]
     return "".join(f"{names} {kind} {key}\n" for kind, key in keys)
 
 

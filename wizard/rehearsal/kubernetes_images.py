@@ -46,7 +46,7 @@ COREDNS = """\
 # A stand-in for CoreDNS (rehearsal): dnsmasq, with the answers that kubelet's probes want.
 /bin/busybox httpd -p 8080 -h /www
 /bin/busybox httpd -p 8181 -h /www
-exec /usr/sbin/dnsmasq --keep-in-foreground --user=root --group=root --pid-file= --log-facility=- --no-hosts \\
+exec /usr/sbin/dnsmasq --no-daemon --no-hosts \\
   --local=/cluster.local/ --host-record="kubernetes.default.svc.cluster.local,$KUBERNETES_SERVICE_HOST"
 """
 
@@ -65,12 +65,12 @@ applets() { # ROOT: busybox and all its names
     [ -e "$1/bin/$each" ] || ln -s /bin/busybox "$1/bin/$each"
   done
 }
-image() { # ROOT TAG CONFIG
+image() { # ROOT NAME TAGS CONFIG
   tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$1" -cf /tmp/layer.tar .
   diff=$(sha256sum /tmp/layer.tar | cut -d ' ' -f 1)
-  printf "$3" "$diff" > /tmp/config.json
-  printf '[{"Config": "config.json", "RepoTags": ["%s"], "Layers": ["layer.tar"]}]' "$2" > /tmp/manifest.json
-  tar -C /tmp -cf "/out/images/$(printf %s "$2" | tr /: __).tar" manifest.json config.json layer.tar
+  printf "$4" "$diff" > /tmp/config.json
+  printf '[{"Config": "config.json", "RepoTags": %s, "Layers": ["layer.tar"]}]' "$3" > /tmp/manifest.json
+  tar -C /tmp -cf "/out/images/$2.tar" manifest.json config.json layer.tar
   rm -r "$1" /tmp/layer.tar
 }
 echo 'I: packing images'
@@ -94,12 +94,16 @@ cp -r --parents /usr/lib/x86_64-linux-gnu/xtables $r
 
 @dataclass(frozen=True)
 class Image:
-    """`content` is sh that fills the directory `$r`; `entrypoint` and `command` are as in a Dockerfile."""
+    """`content` is sh that fills the directory `$r`; `entrypoint` and `command` are as in a Dockerfile.
+
+    `more` are names that it has besides `tag`.
+    """
 
     tag: str
     content: str
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
 
     @property
     def config(self) -> str:
@@ -131,6 +135,8 @@ IMAGES = (
         "k8s.gcr.io/pause:3.2",
         f"printf %s {shlex.quote(PAUSE)} > /tmp/pause.c\ngcc -Os -static -s -o $r/pause /tmp/pause.c",
         entrypoint=("/pause",),
+        # containerd's own choice, where nobody told it kubeadm's.
+        more=("registry.k8s.io/pause:3.6",),
     ),
     Image(
         f"k8s.gcr.io/kube-proxy:v{VERSION}",
@@ -158,8 +164,9 @@ def script() -> str:
 
 def _made(image: Image) -> str:
     accounts = "mkdir -p $r/tmp $r/bin $r/etc; chmod 1777 $r/tmp; echo root:x:0:0:root:/root:/bin/sh > $r/etc/passwd"
-    config = shlex.quote(image.config)
+    name = image.tag.replace("/", "_").replace(":", "_")
+    tags, config = shlex.quote(json.dumps([image.tag, *image.more])), shlex.quote(image.config)
     return (
         f"r=$(mktemp -d)\nchmod 755 $r\n{accounts}; echo root:x:0: > $r/etc/group\n"
-        f"{image.content}\nimage $r {image.tag} {config}\n"
+        f"{image.content}\nimage $r {name} {tags} {config}\n"
     )

@@ -89,7 +89,10 @@ esac
 
 @dataclass(frozen=True)
 class Package:
-    """`files` are written (path: text), `copies` copied (path: where from); what lies below /etc is a conffile."""
+    """`files` are written (path: text), `copies` copied (path: where from), `directories` are empty.
+
+    What lies below /etc is a conffile.
+    """
 
     name: str
     version: str
@@ -97,6 +100,7 @@ class Package:
     depends: str
     files: Mapping[str, str] = field(default_factory=dict)
     copies: Mapping[str, str] = field(default_factory=dict)
+    directories: tuple[str, ...] = ()
     executable: frozenset[str] = frozenset()
 
     @property
@@ -119,9 +123,8 @@ def packages() -> tuple[Package, ...]:
             files={
                 "/usr/lib/systemd/system/kubelet.service": KUBELET_UNIT,
                 "/etc/default/kubelet": "KUBELET_EXTRA_ARGS=\n",
-                "/etc/kubernetes/manifests/.kubelet-keep": "",
-                "/var/lib/kubelet/.kubelet-keep": "",
             },
+            directories=("/etc/kubernetes/manifests", "/var/lib/kubelet"),
             copies={"/usr/bin/kubelet": "/programs/kubelet"},
         ),
         Package(
@@ -177,7 +180,7 @@ gpgconf --kill all
 
 def _packed(package: Package) -> str:
     root = f"/tmp/{package.name}"
-    lines = [f"mkdir -p {root}/DEBIAN"]
+    lines = [f"mkdir -p {root}{directory}" for directory in ("/DEBIAN", *package.directories)]
     for path, text in {"/DEBIAN/control": package.control, **package.files}.items():
         lines.append(f"mkdir -p {root}{path.rpartition('/')[0]}")
         lines.append(f"printf %s {shlex.quote(text)} > {root}{path}")
@@ -189,5 +192,5 @@ def _packed(package: Package) -> str:
     if kept:
         lines.append(f"printf %s {shlex.quote(kept)} > {root}/DEBIAN/conffiles")
     deb = f"{package.name}_{package.version}_amd64.deb"
-    lines.append(f'dpkg-deb --root-owner-group -Zxz -z1 --build {root} "$place/amd64/{deb}" > /dev/null')
+    lines.append(f'dpkg-deb --root-owner-group -Zgzip -z1 --build {root} "$place/amd64/{deb}" > /dev/null')
     return "\n".join(lines) + "\n"

@@ -1,20 +1,23 @@
-"""The LAN: a network namespace with a switch, the router's and the laptop's addresses, DNS and DHCP."""
+"""The LAN: a network namespace with a switch, the router's and the laptop's addresses, DNS, DHCP, and packages."""
 
 from __future__ import annotations
 
 import json
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from wizard.rehearsal import namespace, network, router
+from wizard.rehearsal import kubernetes, namespace, network, router
 from wizard.rehearsal.commands import run
 from wizard.rehearsal.error import RehearsalError
+from wizard.rehearsal.machines import Machine
 from wizard.rehearsal.processes import Process, start
+from wizard.rehearsal.record import Spec
 from wizard.rehearsal.runtime import Runtime, write
 from wizard.rehearsal.waiting import until
 
-SERVERS = ("dnsmasq", "router")
+SERVERS = ("dnsmasq", "router", "files")
 
 # The laptop's address comes first: the first one of a subnet is the source of what is sent from here.
 # The router keeps its MAC address; a switch without one of its own takes over that of some port.
@@ -25,6 +28,12 @@ address add {network.LAPTOP}/{network.PREFIX} dev {network.BRIDGE}
 address add {network.ROUTER}/{network.PREFIX} dev {network.BRIDGE}
 address add {network.ROUTER_LINK_LOCAL}/64 dev {network.BRIDGE} nodad
 link set {network.BRIDGE} up
+"""
+
+# Between a node and the hypervisor: as a cable, but its ends come and go with their machines.
+COUPLING = """\
+link add {cable} type bridge forward_delay 0
+link set {cable} up
 """
 
 # Every name has the router's address, which refuses connections at once: what asks for the Internet fails fast.
@@ -51,13 +60,16 @@ def on(netns: Path, *argv: str) -> list[str]:
     return ["nsenter", f"--net={netns}", "--", *argv]
 
 
-def ensure(runtime: Runtime) -> None:
+def ensure(runtime: Runtime, spec: Spec) -> None:
     """Make the LAN, or what is missing of it after a crash."""
     if not _whole(runtime.netns):
         remove(runtime)
         namespace.make(runtime.netns)
-        run(on(runtime.netns, "ip", "-batch", "-"), stdin=SWITCH)
-    _serve(runtime)
+        couplings = [COUPLING.format(cable=network.isolated_cable(node.name)) for node in spec.named_nodes]
+        run(on(runtime.netns, "ip", "-batch", "-"), stdin="".join([*couplings, SWITCH]))
+    for role in _servers(spec):
+        if not _alive(runtime, role):
+            SERVE[role](runtime, spec)
 
 
 def remove(runtime: Runtime) -> None:
@@ -90,22 +102,27 @@ def delete(netns: Path, link: str) -> None:
             raise
 
 
-def cut(runtime: Runtime, nic: str) -> None:
-    """Cut the cable of a NIC; it stays cut when the hypervisor reboots."""
-    runtime.cut(nic).touch()
-    run(on(runtime.netns, "ip", "link", "set", network.lan_end(nic), "down"))
+def cut(machine: Machine, nic: str) -> None:
+    """Cut the cable of a NIC; it stays cut when the machine reboots."""
+    machine.cut(nic).touch()
+    run(on(machine.runtime.netns, "ip", "link", "set", network.lan_end(machine.host, nic), "down"))
 
 
-def restore(runtime: Runtime, nic: str) -> None:
+def restore(machine: Machine, nic: str) -> None:
     """Plug the cable of a NIC in again."""
-    runtime.cut(nic).unlink(missing_ok=True)
-    if network.lan_end(nic) in links(runtime.netns):
-        run(on(runtime.netns, "ip", "link", "set", network.lan_end(nic), "up"))
+    machine.cut(nic).unlink(missing_ok=True)
+    netns, end = machine.runtime.netns, network.lan_end(machine.host, nic)
+    if end in links(netns):
+        run(on(netns, "ip", "link", "set", end, "up"))
 
 
-def complete(runtime: Runtime) -> bool:
+def complete(runtime: Runtime, spec: Spec) -> bool:
     """Whether the switch is up and the router's servers run."""
-    return all(_alive(runtime, role) for role in SERVERS) and _whole(runtime.netns)
+    return all(_alive(runtime, role) for role in _servers(spec)) and _whole(runtime.netns)
+
+
+def _servers(spec: Spec) -> Sequence[str]:
+    return SERVERS if spec.nodes else SERVERS[:-1]
 
 
 def _alive(runtime: Runtime, role: str) -> bool:
@@ -118,19 +135,35 @@ def _whole(netns: Path) -> bool:
     return namespace.held(netns) and links(netns).get(network.BRIDGE, False)
 
 
-def _serve(runtime: Runtime) -> None:
-    if not _alive(runtime, "dnsmasq"):
-        config = runtime.directory / "dnsmasq.conf"
-        write(config, f"{DNSMASQ}dhcp-leasefile={runtime.directory / 'dnsmasq.leases'}\n")
-        argv = on(runtime.netns, "dnsmasq", "--keep-in-foreground", f"--conf-file={config}", "--pid-file=")
-        start(argv, runtime.process("dnsmasq"), runtime.log("dnsmasq"))
-        until(lambda: _answers(runtime.netns), 10, f"dnsmasq did not start (see {runtime.log('dnsmasq')})")
-    if not _alive(runtime, "router"):
-        # The directory only says whose it is, to those who look for what is left of a rehearsal.
-        argv = on(runtime.netns, sys.executable, router.__file__, network.BRIDGE, str(runtime.directory))
-        start(argv, runtime.process("router"), runtime.log("router"))
+def _serve_names(runtime: Runtime, _: Spec) -> None:
+    config = runtime.directory / "dnsmasq.conf"
+    write(config, f"{DNSMASQ}dhcp-leasefile={runtime.directory / 'dnsmasq.leases'}\n")
+    argv = on(runtime.netns, "dnsmasq", "--keep-in-foreground", f"--conf-file={config}", "--pid-file=")
+    start(argv, runtime.process("dnsmasq"), runtime.log("dnsmasq"))
+    _wait_for(runtime, "dnsmasq", 53)
 
 
-def _answers(netns: Path) -> bool | None:
+def _serve_routes(runtime: Runtime, _: Spec) -> None:
+    # The directory only says whose it is, to those who look for what is left of a rehearsal.
+    argv = on(runtime.netns, sys.executable, router.__file__, network.BRIDGE, str(runtime.directory))
+    start(argv, runtime.process("router"), runtime.log("router"))
+
+
+def _serve_files(runtime: Runtime, spec: Spec) -> None:
+    shown = Path(spec.kit) / kubernetes.REPOSITORY
+    argv = [sys.executable, "-m", "http.server", str(network.FILES_PORT)]
+    argv += ["--bind", network.ROUTER, "--directory", str(shown)]
+    start(on(runtime.netns, *argv), runtime.process("files"), runtime.log("files"))
+    _wait_for(runtime, "files", network.FILES_PORT)
+
+
+SERVE = {"dnsmasq": _serve_names, "router": _serve_routes, "files": _serve_files}
+
+
+def _wait_for(runtime: Runtime, role: str, port: int) -> None:
+    until(lambda: _answers(runtime.netns, port), 10, f"{role} did not start (see {runtime.log(role)})")
+
+
+def _answers(netns: Path, port: int) -> bool | None:
     with namespace.entered(netns), socket.socket() as probe:
-        return True if probe.connect_ex((network.ROUTER, 53)) == 0 else None
+        return True if probe.connect_ex((network.ROUTER, port)) == 0 else None

@@ -1,20 +1,21 @@
-"""The hypervisor itself: start, end, look inside, reboot."""
+"""A machine itself: start, end, look inside, reboot."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from wizard.rehearsal import cgroup, lan, namespace, network, seed
 from wizard.rehearsal.commands import failure
 from wizard.rehearsal.error import RehearsalError
+from wizard.rehearsal.machines import Machine
 from wizard.rehearsal.processes import Process, start
-from wizard.rehearsal.record import Boot, Spec, State
+from wizard.rehearsal.record import Boot, State
 from wizard.rehearsal.runtime import Runtime
 from wizard.rehearsal.waiting import until
 
@@ -22,62 +23,54 @@ from wizard.rehearsal.waiting import until
 BOOT_LIMIT = 180.0
 
 
-def boot_state(runtime: Runtime) -> Boot:
+def boot_state(machine: Machine) -> Boot:
     """What the supervisor wrote last, if it still lives; a machine without one is no longer looked after."""
-    supervisor = Process.recorded(runtime.process("supervisor"))
-    state = State.load(runtime.state)
+    supervisor = Process.recorded(machine.supervisor)
+    state = State.load(machine.state)
     if supervisor is None or not supervisor.alive:
         return Boot.FAILED if state and state.boot is Boot.FAILED else Boot.OFF
     return state.boot if state else Boot.BOOTING
 
 
-def ensure(runtime: Runtime, spec: Spec) -> None:
-    """Switch the machine on if it is off, and wait until its boot has finished."""
-    if boot_state(runtime) in (Boot.OFF, Boot.FAILED):
-        end(runtime)
-        if not runtime.work.is_dir():
-            seed.fresh(runtime, spec)
-        runtime.state.unlink(missing_ok=True)
-        _supervise(runtime)
-    _wait_up(runtime, 1)
+def ensure(machines: Sequence[Machine]) -> None:
+    """Switch on those that are off, all at once, and wait until their boots have finished."""
+    for machine in machines:
+        if boot_state(machine) in (Boot.OFF, Boot.FAILED):
+            _switch_on(machine)
+    for machine in machines:
+        _wait_up(machine, 1)
 
 
-def end(runtime: Runtime) -> None:
+def end(machine: Machine) -> None:
     """Pull the plug and keep it pulled; the machine's disk stays."""
-    state = State.load(runtime.state)
-    supervisor = Process.recorded(runtime.process("supervisor"))
+    state = State.load(machine.state)
+    supervisor = Process.recorded(machine.supervisor)
     for process in (supervisor, state.leader if state else None):
         if process:
             process.end()
-    cgroup.remove(runtime)
+    cgroup.remove(machine)
 
 
-def wipe(runtime: Runtime) -> None:
-    """Forget the machine's disk; the next start makes a fresh one."""
-    shutil.rmtree(runtime.work, ignore_errors=True)
-    shutil.rmtree(runtime.upper, ignore_errors=True)
-
-
-def inside(runtime: Runtime, script: str) -> subprocess.CompletedProcess[str]:
+def inside(machine: Machine, script: str) -> subprocess.CompletedProcess[str]:
     """Run a sh script as root in the machine, entering its init's namespaces: no network, no SSH, no sudo involved."""
-    argv = ["nsenter", f"--target={_leader(runtime).pid}", "--mount", "--uts", "--ipc", "--net", "--pid"]
+    argv = ["nsenter", f"--target={_leader(machine).pid}", "--mount", "--uts", "--ipc", "--net", "--pid"]
     argv += ["--root", "--wd", "--", "env", "--ignore-environment", "LC_ALL=C.UTF-8", "HOME=/root"]
     argv += ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "sh", "-c", script]
     return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 
 
-def reboot(runtime: Runtime, power: bool) -> None:
+def reboot(machine: Machine, power: bool) -> None:
     """Restart the machine, through systemd or by cutting its power, and wait until the next boot has finished."""
-    state = State.load(runtime.state)
+    state = State.load(machine.state)
     before = state.boots if state else 0
     if power:
-        _leader(runtime).end()
+        _leader(machine).end()
     else:
-        done = inside(runtime, "systemctl reboot")
+        done = inside(machine, "systemctl reboot")
         # Its own death in the reboot that it started is no failure.
         if done.returncode not in (0, -signal.SIGKILL, 128 + signal.SIGKILL):
             raise RehearsalError(failure(["systemctl", "reboot"], done.returncode, done.stderr))
-    _wait_up(runtime, before + 1)
+    _wait_up(machine, before + 1)
 
 
 def wait_ssh(runtime: Runtime, limit: float, address: str = network.HYPERVISOR) -> None:
@@ -94,33 +87,46 @@ def greets(netns: Path, address: str) -> bool | None:
         return None
 
 
-def _supervise(runtime: Runtime) -> None:
+def _switch_on(machine: Machine) -> None:
+    end(machine)
+    if not machine.work.is_dir():
+        seed.fresh(machine)
+    machine.state.unlink(missing_ok=True)
+    _supervise(machine)
+
+
+def _supervise(machine: Machine) -> None:
     module = Path(__file__).resolve()
-    argv = lan.on(runtime.netns, "unshare", "--mount", "--propagation=private", "--", sys.executable)
-    argv += ["-m", "wizard.rehearsal.supervisor", str(runtime.directory)]
+    argv = lan.on(machine.runtime.netns, "unshare", "--mount", "--propagation=private", "--", sys.executable)
+    argv += ["-m", "wizard.rehearsal.supervisor", str(machine.runtime.directory), machine.host]
     search = os.pathsep.join(filter(None, [str(module.parents[2]), os.environ.get("PYTHONPATH")]))
-    start(argv, runtime.process("supervisor"), runtime.log("supervisor"), {"PYTHONPATH": search})
+    start(argv, machine.supervisor, machine.log, {"PYTHONPATH": search})
 
 
-def _wait_up(runtime: Runtime, boots: int) -> None:
+def _wait_up(machine: Machine, boots: int) -> None:
     try:
-        until(lambda: _arrived(runtime, boots), BOOT_LIMIT, "The hypervisor did not finish booting")
+        until(lambda: _arrived(machine, boots), BOOT_LIMIT, f"{_named(machine)} did not finish booting")
     except RehearsalError as error:
-        log = runtime.log("supervisor")
+        log = machine.log
         tail = log.read_text(errors="replace").splitlines()[-15:] if log.exists() else []
         raise RehearsalError("\n".join([str(error), f"The end of {log}:", *(f"    {line}" for line in tail)])) from None
 
 
-def _arrived(runtime: Runtime, boots: int) -> bool | None:
-    boot = boot_state(runtime)
+def _arrived(machine: Machine, boots: int) -> bool | None:
+    boot = boot_state(machine)
     if boot in (Boot.OFF, Boot.FAILED):
-        raise RehearsalError("The hypervisor is off: it was powered off, or did not come through its boot.")
-    state = State.load(runtime.state)
+        raise RehearsalError(f"{_named(machine)} is off: it was powered off, or did not come through its boot.")
+    state = State.load(machine.state)
     return True if boot is Boot.UP and state and state.boots >= boots else None
 
 
-def _leader(runtime: Runtime) -> Process:
-    state = State.load(runtime.state)
+def _leader(machine: Machine) -> Process:
+    state = State.load(machine.state)
     if state is None or state.leader is None or not state.leader.alive:
-        raise RehearsalError(f"The hypervisor of rehearsal {runtime.name} is not running.")
+        raise RehearsalError(f"{_named(machine)} of rehearsal {machine.runtime.name} is not running.")
     return state.leader
+
+
+def _named(machine: Machine) -> str:
+    """At the beginning of a sentence; a node's name stays as it is."""
+    return machine.called[0].upper() + machine.called[1:] if " " in machine.called else machine.called

@@ -15,6 +15,7 @@ from wizard.rehearsal import (
     image,
     lan,
     machine,
+    machines,
     midway_guest,
     midway_host,
     once,
@@ -24,6 +25,7 @@ from wizard.rehearsal import (
 from wizard.rehearsal.commands import failure, run
 from wizard.rehearsal.error import RehearsalError
 from wizard.rehearsal.guests import Guest, first
+from wizard.rehearsal.machines import Machine
 from wizard.rehearsal.once import Say
 from wizard.rehearsal.recipe import digest_of
 from wizard.rehearsal.record import Boot, Spec
@@ -65,10 +67,11 @@ def _build(base: Spec, layer: Path, say: Say) -> None:
     building.mkdir()
     runtime.directory.mkdir(parents=True, exist_ok=True)
     with runtime.locked():
-        assembly.wipe(runtime)
+        spec = replace(base, name=layer.name)
+        assembly.wipe(runtime, spec)
         try:
-            _play(runtime, replace(base, name=layer.name), building, say)
-            _keep(runtime, building)
+            _play(runtime, spec, building, say)
+            _keep(machines.hypervisor(runtime, spec), building)
             building.rename(layer)
         finally:
             shutil.rmtree(building, ignore_errors=True)
@@ -77,42 +80,43 @@ def _build(base: Spec, layer: Path, say: Say) -> None:
 
 def _play(runtime: Runtime, spec: Spec, building: Path, say: Say) -> None:
     """From an empty disk to a machine that is off, with its guests asleep."""
+    hypervisor = machines.hypervisor(runtime, spec)
     identity.ensure(runtime, spec)
-    seed.fresh(runtime, spec)
-    known = [_disk(runtime, spec, guest, building / "guest", say) for guest in GUESTS]
+    seed.fresh(hypervisor)
+    known = [_disk(hypervisor, guest, building / "guest", say) for guest in GUESTS]
     (building / "known_hosts").write_text("".join(known))
     assembly.make(runtime, spec, say)
     with runtime.known_hosts.open("a") as hosts:
         hosts.writelines(known)
     for script in (midway_host.bridge(), midway_host.wireguard(), midway_host.domains(GUESTS)):
-        _inside(runtime, script)
+        _inside(hypervisor, script)
     for guest in RUNNING:
         say(f"Waiting for {guest.name}.")
         machine.wait_ssh(runtime, GUEST_BOOT_LIMIT, guest.address)
         run(lan.on(runtime.netns, "ssh", "-F", str(runtime.ssh_config), guest.name, QUIET))
     say("Putting the guests to sleep.")
-    _inside(runtime, f"set -e\n{SLEEP}systemctl --no-block poweroff\n")
-    until(lambda: machine.boot_state(runtime) is Boot.OFF or None, 60, "The midway hypervisor did not power off")
+    _inside(hypervisor, f"set -e\n{SLEEP}systemctl --no-block poweroff\n")
+    until(lambda: machine.boot_state(hypervisor) is Boot.OFF or None, 60, "The midway hypervisor did not power off")
 
 
-def _disk(runtime: Runtime, spec: Spec, guest: Guest, work: Path, say: Say) -> str:
+def _disk(hypervisor: Machine, guest: Guest, work: Path, say: Say) -> str:
     say(f"Installing {guest.name}.")
     place = Path(f"{midway_host.IMAGES}/{guest.name}-installed.qcow2").relative_to("/")
-    seed.parents(runtime.upper, Path(spec.tree), place)
-    key = runtime.key.with_suffix(".pub").read_text()
-    return midway_guest.install(tree.ensure(image.RECIPE, say), guest, key, work, runtime.upper / place)
+    seed.parents(hypervisor.upper, hypervisor.tree, place)
+    key = hypervisor.runtime.key.with_suffix(".pub").read_text()
+    return midway_guest.install(tree.ensure(image.RECIPE, say), guest, key, work, hypervisor.upper / place)
 
 
-def _keep(runtime: Runtime, building: Path) -> None:
+def _keep(hypervisor: Machine, building: Path) -> None:
     """The disk and the owner's key, which the guests know; all else is each machine's own."""
-    for journal in (runtime.upper / "var/log/journal").glob("*"):
+    for journal in (hypervisor.upper / "var/log/journal").glob("*"):
         shutil.rmtree(journal)
-    runtime.upper.rename(building / "upper")
-    for key in (runtime.key, runtime.key.with_suffix(".pub")):
+    hypervisor.upper.rename(building / "upper")
+    for key in (hypervisor.runtime.key, hypervisor.runtime.key.with_suffix(".pub")):
         shutil.copy2(key, building / key.name)
 
 
-def _inside(runtime: Runtime, script: str) -> None:
-    done = machine.inside(runtime, script)
+def _inside(hypervisor: Machine, script: str) -> None:
+    done = machine.inside(hypervisor, script)
     if done.returncode != 0:
         raise RehearsalError(f"In the midway hypervisor, {failure(['sh'], done.returncode, done.stderr)}")

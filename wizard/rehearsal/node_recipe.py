@@ -25,7 +25,6 @@ systemctl mask {" ".join(MASKED_UNITS)}
 systemctl disable ssh.socket 2>/dev/null || true
 systemctl enable ssh.service
 rm -f /etc/ssh/ssh_host_*
-echo force-confold > /etc/dpkg/dpkg.cfg.d/keep-configuration
 mkdir -p {ARCHIVE}
 apt-get -qq -y install --no-install-recommends --download-only -o Dir::Cache::archives={ARCHIVE} {" ".join(AT_HAND)}
 rm -rf {ARCHIVE}/lock {ARCHIVE}/partial

@@ -26,7 +26,8 @@ class Spec:
     """Which machine was asked for, written before anything else is made.
 
     `image` is what guests are made from; `guests` is how many cluster.yaml asks for; a midway one has its guests
-    already, on a disk that lies over `layer`.
+    already, on a disk that lies over `layer`. `nodes` machines run beside the hypervisor, made of `node_tree`, and get
+    from `kit` what makes them Kubernetes nodes.
     """
 
     name: str
@@ -37,17 +38,23 @@ class Spec:
     guests: int = 0
     midway: bool = False
     layer: str = ""
+    nodes: int = 0
+    node_tree: str = ""
+    kit: str = ""
 
     @property
     def named_guests(self) -> tuple[Guest, ...]:
         """Those in cluster.yaml, made or to be made."""
         return first(MOST if self.midway else self.guests)
 
+    @property
+    def named_nodes(self) -> tuple[Guest, ...]:
+        """Machines of their own beside the hypervisor."""
+        return first(self.nodes)
+
     def __str__(self) -> str:
-        guests = f"{self.guests} guest{'s' if self.guests > 1 else ''}" if self.guests else ""
-        return ", ".join(
-            filter(None, [self.suite, "bare" if self.bare else "", guests, "midway" if self.midway else ""])
-        )
+        words = [self.suite, "bare" if self.bare else "", _counted(self.guests, "guest"), _counted(self.nodes, "node")]
+        return ", ".join(filter(None, [*words, "midway" if self.midway else ""]))
 
     def save(self, path: Path) -> None:
         write(path, json.dumps(asdict(self)))
@@ -78,3 +85,7 @@ class State:
         except FileNotFoundError:
             return None
         return cls(Boot(raw["boot"]), raw["boots"], Process(**raw["leader"]) if raw["leader"] else None)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number > 1 else ''}" if number else ""

@@ -13,8 +13,10 @@ from wizard.rehearsal import (
     assembly,
     domains,
     image,
+    kubernetes,
     lan,
     machine,
+    machines,
     midway_layer,
     namespace,
     network,
@@ -23,7 +25,9 @@ from wizard.rehearsal import (
 )
 from wizard.rehearsal.commands import environment, failure
 from wizard.rehearsal.error import BadRequest, RehearsalError
-from wizard.rehearsal.guests import Guest, first
+from wizard.rehearsal.guests import first
+from wizard.rehearsal.machines import Machine
+from wizard.rehearsal.node_recipe import NodeRecipe
 from wizard.rehearsal.once import Say
 from wizard.rehearsal.recipe import SUITES, Recipe
 from wizard.rehearsal.record import Boot, Spec
@@ -80,18 +84,21 @@ class Rehearsal:
         *,
         guests: int | None = None,
         midway: bool | None = None,
+        nodes: int | None = None,
     ) -> None:
         """Bring it up, or complete what is missing; None means as it is (a new one: bookworm, full, nothing on it)."""
         known = Spec.load(self._runtime.spec)
         if known:
-            self._must_be(known, suite=suite, bare=bare, guests=guests, midway=midway)
-        if known and self._running():
+            self._must_be(known, suite=suite, bare=bare, guests=guests, midway=midway, nodes=nodes)
+        if known and self._running(known):
             say(f"Rehearsal {self.name} is already running ({known}).")
             return
         if midway and (bare or guests):
             raise BadRequest("A midway hypervisor has libvirt and its three guests already: ask for neither.")
+        if nodes and (midway or guests):
+            raise BadRequest("Guests and nodes have the same names and addresses: ask for one of the two.")
         requirements.demand()
-        spec = known or self._new(Recipe(suite or SUITES[0], bool(bare)), first(guests or 0), bool(midway), say)
+        spec = known or self._new(Recipe(suite or SUITES[0], bool(bare)), guests or 0, nodes or 0, bool(midway), say)
         self._runtime.directory.mkdir(parents=True, exist_ok=True)
         with self._locked():
             assembly.make(self._runtime, spec, say)
@@ -107,7 +114,7 @@ class Rehearsal:
         """Fresh disk, LAN and cluster.yaml, same name, keys and password: what tests use between scenarios."""
         spec = self._spec()
         with self._locked():
-            assembly.wipe(self._runtime)
+            assembly.wipe(self._runtime, spec)
             assembly.make(self._runtime, spec, _silent)
 
     def status(self) -> RehearsalStatus | None:
@@ -128,7 +135,7 @@ class Rehearsal:
             key=files.key,
             password_file=files.password_file,
             log=files.log("supervisor"),
-            hosts=_hosts(files, spec.named_guests),
+            hosts=_hosts(files, spec),
         )
 
     def on_lan(self, argv: Sequence[str]) -> list[str]:
@@ -143,7 +150,8 @@ class Rehearsal:
 
     def ssh(self, *command: str, host: str = network.HOSTNAME) -> list[str]:
         """The command that runs `command`, or a shell, on a host as the owner, over SSH from the LAN."""
-        made_there = host != network.HOSTNAME and not self._spec().midway
+        spec = self._spec()
+        made_there = not spec.midway and machines.find(self._runtime, spec, host) is None
         trust = MADE_THERE if made_there else ()
         return self.on_lan(["ssh", "-F", str(self._runtime.ssh_config), *trust, host, *command])
 
@@ -154,41 +162,48 @@ class Rehearsal:
         with namespace.entered(self._runtime.netns):
             yield
 
-    def inside(self, script: str, *, check: bool = True) -> str:
-        """Run a sh script as root in the hypervisor, bypassing its network, and return its output."""
-        done = machine.inside(self._runtime, script)
+    def inside(self, script: str, *, check: bool = True, host: str = network.HOSTNAME) -> str:
+        """Run a sh script as root in the hypervisor or a node, bypassing its network, and return its output."""
+        there = self._machine(host)
+        done = machine.inside(there, script)
         if check and done.returncode != 0:
-            raise RehearsalError(f"In the hypervisor, {failure(['sh', '-c', script], done.returncode, done.stderr)}")
+            raise RehearsalError(f"In {there.called}, {failure(['sh', '-c', script], done.returncode, done.stderr)}")
         return done.stdout
 
-    def cut(self, nics: Sequence[str] = network.NICS) -> None:
-        """Cut the cables of these NICs. They stay cut, over reboots too, until `restore`."""
-        self._spec()
-        for nic in _known(nics):
-            lan.cut(self._runtime, nic)
+    def cut(self, nics: Sequence[str] = (), *, host: str = network.HOSTNAME) -> None:
+        """Cut the cables of these NICs, or of all on the LAN. They stay cut, over reboots too, until `restore`."""
+        there = self._machine(host)
+        for nic in _known(there, nics):
+            lan.cut(there, nic)
 
-    def restore(self, nics: Sequence[str] = network.NICS) -> None:
-        """Plug the cables of these NICs in again."""
-        self._spec()
-        for nic in _known(nics):
-            lan.restore(self._runtime, nic)
+    def restore(self, nics: Sequence[str] = (), *, host: str = network.HOSTNAME) -> None:
+        """Plug the cables of these NICs, or of all on the LAN, in again."""
+        there = self._machine(host)
+        for nic in _known(there, nics):
+            lan.restore(there, nic)
 
-    def reboot(self, power: bool = False) -> None:
+    def reboot(self, power: bool = False, *, host: str = network.HOSTNAME) -> None:
         """Reboot, or cut the power and let it come back; returns when SSH answers again."""
-        machine.reboot(self._runtime, power)
-        self.wait_ssh()
+        machine.reboot(self._machine(host), power)
+        self.wait_ssh(host=host)
 
     def wait_ssh(self, timeout: float = 60.0, host: str = network.HOSTNAME) -> None:
         """Wait until a host's sshd greets a connection from the LAN; raise RehearsalError after `timeout` seconds."""
-        known = {guest.name: guest.address for guest in self._spec().named_guests}
+        spec = self._spec()
+        known = {each.name: each.address for each in (*spec.named_guests, *spec.named_nodes)}
         address = {network.HOSTNAME: network.HYPERVISOR, **known}.get(host)
         if address is None:
             raise BadRequest(f"Rehearsal {self.name} has no host {host}.")
         machine.wait_ssh(self._runtime, timeout, address)
 
-    def _new(self, recipe: Recipe, guests: Sequence[Guest], midway: bool, say: Say) -> Spec:
+    def _new(self, recipe: Recipe, guests: int, nodes: int, midway: bool, say: Say) -> Spec:
+        for count in (guests, nodes):
+            first(count)
         built, disk = tree.ensure(recipe, say), image.ensure(say)
-        spec = Spec(self.name, recipe.suite, recipe.bare, str(built), str(disk), len(guests), midway)
+        spec = Spec(self.name, recipe.suite, recipe.bare, str(built), str(disk), guests, midway)
+        if nodes:
+            kit, node_tree = kubernetes.ensure(say), tree.ensure(NodeRecipe(), say)
+            spec = replace(spec, nodes=nodes, node_tree=str(node_tree), kit=str(kit))
         return replace(spec, layer=str(midway_layer.ensure(spec, say))) if midway else spec
 
     def _must_be(self, known: Spec, **wanted: object) -> None:
@@ -196,8 +211,16 @@ class Rehearsal:
         if any(value not in (None, getattr(known, field)) for field, value in wanted.items()):
             raise BadRequest(f"Rehearsal {self.name} is {known}. Take it down first, or choose another name.")
 
-    def _running(self) -> bool:
-        return machine.boot_state(self._runtime) is Boot.UP and lan.complete(self._runtime)
+    def _running(self, spec: Spec) -> bool:
+        every = machines.every(self._runtime, spec)
+        return all(machine.boot_state(each) is Boot.UP for each in every) and lan.complete(self._runtime, spec)
+
+    def _machine(self, host: str) -> Machine:
+        """Raise BadRequest for a host that is none of ours; nobody looks into a guest from outside."""
+        found = machines.find(self._runtime, self._spec(), host)
+        if found is None:
+            raise BadRequest(f"Rehearsal {self.name} has no machine {host}.")
+        return found
 
     def _spec(self) -> Spec:
         spec = Spec.load(self._runtime.spec)
@@ -215,14 +238,15 @@ class Rehearsal:
             yield
 
 
-def _hosts(files: Runtime, guests: Sequence[Guest]) -> tuple[Host, ...]:
-    hypervisor = Host(network.HOSTNAME, network.HYPERVISOR, network.USER, machine.boot_state(files))
-    states = zip(guests, domains.boot_states(files, guests), strict=True)
-    return (hypervisor, *(Host(guest.name, guest.address, network.USER, boot) for guest, boot in states))
+def _hosts(files: Runtime, spec: Spec) -> tuple[Host, ...]:
+    ours = [Host(m.host, m.address, network.USER, machine.boot_state(m)) for m in machines.every(files, spec)]
+    guests = spec.named_guests
+    states = zip(guests, domains.boot_states(machines.hypervisor(files, spec), guests), strict=True)
+    return (*ours, *(Host(guest.name, guest.address, network.USER, boot) for guest, boot in states))
 
 
-def _known(nics: Sequence[str]) -> Sequence[str]:
-    unknown = sorted(set(nics) - set(network.NICS))
+def _known(there: Machine, nics: Sequence[str]) -> Sequence[str]:
+    unknown = sorted(set(nics) - set(there.cables))
     if unknown:
-        raise BadRequest(f"The hypervisor has no NIC {', '.join(unknown)}: choose of {', '.join(network.NICS)}.")
-    return nics
+        raise BadRequest(f"{there.host} has no NIC {', '.join(unknown)}: choose of {', '.join(there.cables)}.")
+    return nics or there.nics

@@ -39,16 +39,16 @@ class Runtime:
         return self.directory / "spec.json"
 
     @property
-    def state(self) -> Path:
-        return self.directory / "state.json"
-
-    @property
     def netns(self) -> Path:
         return self.directory / "lan.netns"
 
     @property
     def cluster_file(self) -> Path:
         return self.directory / "cluster.yaml"
+
+    @property
+    def pod_network(self) -> Path:
+        return self.directory / "cni.yaml"
 
     @property
     def ssh_config(self) -> Path:
@@ -66,40 +66,12 @@ class Runtime:
     def password_file(self) -> Path:
         return self.directory / "password"
 
-    @property
-    def machine_id(self) -> Path:
-        return self.directory / "machine-id"
-
-    @property
-    def host_keys(self) -> Path:
-        return self.directory / "host-keys"
-
-    @property
-    def console_log(self) -> Path:
-        return self.directory / "console.log"
-
-    @property
-    def upper(self) -> Path:
-        return self.directory / "upper"
-
-    @property
-    def work(self) -> Path:
-        return self.directory / "work"
-
-    @property
-    def root(self) -> Path:
-        return self.directory / "root"
-
     def process(self, role: str) -> Path:
         """Where the process with this role is recorded."""
         return self.directory / f"{role}.pid"
 
     def log(self, role: str) -> Path:
         return self.directory / f"{role}.log"
-
-    def cut(self, nic: str) -> Path:
-        """Exists while the cable of this NIC is cut."""
-        return self.directory / f"{nic}.cut"
 
     @contextmanager
     def locked(self) -> Iterator[bool]:

@@ -8,68 +8,71 @@ from pathlib import Path
 
 from wizard.rehearsal import network
 from wizard.rehearsal.identity import HOST_KEY_TYPES, password_hash
-from wizard.rehearsal.recipe import libvirt_guests
-from wizard.rehearsal.record import Spec
-from wizard.rehearsal.runtime import Runtime, write
+from wizard.rehearsal.machines import Machine
+from wizard.rehearsal.runtime import write
 
-# Seconds that a reboot waits for guests: emulated ones need about ten to shut down, disk-less ones never do.
-GUESTS_STOP = 60
-
-HOSTS = f"""\
+HOSTS = """\
 127.0.0.1 localhost
-127.0.1.1 {network.HOSTNAME}.{network.DOMAIN} {network.HOSTNAME}
+127.0.1.1 {host}.{domain} {host}
 ::1 localhost ip6-localhost ip6-loopback
 """
 
-LAN_NETWORK = f"""\
+LAN_NETWORK = """\
 [Match]
-Name={network.MAIN_NIC}
+Name={nic}
 
 [Network]
-Address={network.HYPERVISOR}/{network.PREFIX}
-Gateway={network.ROUTER}
-DNS={network.ROUTER}
+Address={address}/{prefix}
+Gateway={router}
+DNS={router}
 """
 
 
-def fresh(runtime: Runtime, spec: Spec) -> None:
+def fresh(machine: Machine) -> None:
     """Give the machine an empty disk over its tree, with only its identity on it; the machine must be off."""
-    tree = Path(spec.tree)
-    shutil.rmtree(runtime.work, ignore_errors=True)
-    shutil.rmtree(runtime.upper, ignore_errors=True)
-    runtime.upper.mkdir(mode=0o755)
-    for path, (text, mode) in _files(runtime, spec).items():
-        _put(runtime.upper, tree, Path(path), text, mode)
-    _give_home(runtime.upper, tree)
-    runtime.root.mkdir(exist_ok=True)
+    wipe(machine)
+    machine.upper.mkdir(mode=0o755)
+    for path, (text, mode) in (_files(machine) | dict(machine.files)).items():
+        _put(machine.upper, machine.tree, Path(path), text, mode)
+    _give_home(machine.upper, machine.tree)
+    machine.root.mkdir(exist_ok=True)
+    for plain in machine.plain:
+        machine.beside(plain).mkdir(parents=True)
     # Its existence says that everything above is complete.
-    runtime.work.mkdir()
+    machine.work.mkdir()
 
 
-def _files(runtime: Runtime, spec: Spec) -> dict[str, tuple[str, int]]:
+def wipe(machine: Machine) -> None:
+    """Forget the machine's disk."""
+    shutil.rmtree(machine.work, ignore_errors=True)
+    shutil.rmtree(machine.upper, ignore_errors=True)
+    for plain in machine.plain:
+        shutil.rmtree(machine.beside(plain), ignore_errors=True)
+
+
+def _files(machine: Machine) -> dict[str, tuple[str, int]]:
+    lan = LAN_NETWORK.format(nic=machine.nics[0], address=machine.address, prefix=network.PREFIX, router=network.ROUTER)
     files = {
-        "etc/hostname": (f"{network.HOSTNAME}\n", 0o644),
-        "etc/hosts": (HOSTS, 0o644),
+        "etc/hostname": (f"{machine.host}\n", 0o644),
+        "etc/hosts": (HOSTS.format(host=machine.host, domain=network.DOMAIN), 0o644),
         "etc/resolv.conf": (f"nameserver {network.ROUTER}\n", 0o644),
-        "etc/machine-id": (runtime.machine_id.read_text(), 0o444),
-        "etc/systemd/network/10-lan.network": (LAN_NETWORK, 0o644),
-        "etc/shadow": (_shadow(runtime, Path(spec.tree)), 0o640),
-        f"home/{network.USER}/.ssh/authorized_keys": (runtime.key.with_suffix(".pub").read_text(), 0o600),
+        "etc/machine-id": (machine.machine_id.read_text(), 0o444),
+        "etc/systemd/network/10-lan.network": (lan, 0o644),
+        "etc/shadow": (_shadow(machine), 0o640),
+        f"home/{network.USER}/.ssh/authorized_keys": (machine.runtime.key.with_suffix(".pub").read_text(), 0o600),
     }
     for kind in HOST_KEY_TYPES:
-        private = runtime.host_keys / f"ssh_host_{kind}_key"
+        private = machine.host_keys / f"ssh_host_{kind}_key"
         files[f"etc/ssh/{private.name}"] = (private.read_text(), 0o600)
         files[f"etc/ssh/{private.name}.pub"] = (private.with_suffix(".pub").read_text(), 0o644)
-    if spec.named_guests:
-        files["etc/default/libvirt-guests"] = (libvirt_guests(GUESTS_STOP), 0o644)
     return files
 
 
-def _shadow(runtime: Runtime, tree: Path) -> str:
-    lines = [line.split(":") for line in (tree / "etc/shadow").read_text().splitlines()]
+def _shadow(machine: Machine) -> str:
+    lines = [line.split(":") for line in (machine.tree / "etc/shadow").read_text().splitlines()]
     for fields in lines:
         if fields[0] == network.USER:
-            fields[1] = password_hash(runtime)
+            fields[1] = password_hash(machine.runtime)
     return "".join(":".join(fields) + "\n" for fields in lines)
 
 
