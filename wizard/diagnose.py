@@ -100,6 +100,26 @@ CAUSES = (
         "libvirtd does not run",
         "Run `sudo systemctl start libvirtd` on the host and look at `journalctl -u libvirtd`; then retry.",
     ),
+    Cause(
+        r'failed to find plugin "[^"]*" in path \[/usr/lib/cni\]',
+        "Debian's containerd looks for pod networks in /usr/lib/cni, and they install themselves in /opt/cni/bin",
+        "Apply `join.prerequisites`: it sets containerd's bin_dir; then retry.",
+    ),
+    Cause(
+        r"(ErrImagePull|ImagePullBackOff|failed to pull image|Back-off pulling image)",
+        "a node cannot fetch an image",
+        "Look whether that node reaches the registry that the image's name begins with; then retry.",
+    ),
+    Cause(
+        r"cannot fetch https?://",
+        "the node does not reach the place that the manifest comes from",
+        "Try `curl -I` of that address on the node; or fetch it yourself and use `cni: {manifest: FILE}`.",
+    ),
+    Cause(
+        r"still no pod network after \d+ s",
+        "the pods that make it did not come up, or not on every node",
+        "Read the reasons above, and what `kubectl describe` says of those pods; then retry.",
+    ),
 )
 
 

@@ -74,9 +74,8 @@ def wanted(kubernetes: Kubernetes) -> Calico | Finding:
     chosen = kubernetes.cni_version or next((version for version, minors in TESTED if minor in minors), "")
     if not chosen:
         listed = sorted({each for _, minors in TESTED for each in minors})
-        why = (
-            f"no Calico that the wizard knows is tested with Kubernetes 1.{minor} (1.{listed[0]} to 1.{listed[-1]} are)"
-        )
+        some = f"1.{listed[0]} to 1.{listed[-1]} are"
+        why = f"no Calico that the wizard knows is tested with Kubernetes 1.{minor} ({some})"
         cure = "set kubernetes.version to one of these, choose a Calico yourself by `cni_version`, or use another `cni`"
         return Finding("no-calico-fits", why, cure, "kubernetes.cni")
     if int(chosen.split(".")[1]) < 24 or chosen.split(".")[0] != "3":

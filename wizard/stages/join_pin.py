@@ -57,7 +57,8 @@ def plan(ctx: Context, target: str) -> Plan:
     if isolated is None:
         return Nothing("cluster.yaml has no isolated network: nodes' addresses stay on the LAN")
     if names := node_addresses.unplanned(ctx.cluster):
-        return Nothing(f"{', '.join(names)} has no `isolated_address`: addresses stay where all reach each other")
+        have = "has" if len(names) == 1 else "have"
+        return Nothing(f"{', '.join(names)} {have} no `isolated_address`: addresses stay where all reach each other")
     network = ctx.see(POD_NETWORK, target)
     if not network.there:
         return Blocked("join.init", f"{target} has no cluster yet")
