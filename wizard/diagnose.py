@@ -16,6 +16,81 @@ class Cause:
 
 CAUSES = (
     Cause(
+        r"fault: swap is on|\[ERROR Swap\]",
+        "swap is on, and the kubelet does not start where there is any",
+        "Apply `join.prerequisites`: it switches swap off for good; then retry.",
+    ),
+    Cause(
+        r"fault: the CRI of containerd is disabled|unknown service runtime\.v1",
+        "containerd runs without its CRI plugin, through which the kubelet starts containers",
+        "Apply `join.prerequisites`: it enables the plugin; then retry.",
+    ),
+    Cause(
+        r"fault: containerd does not answer|\[ERROR CRI\]",
+        "containerd does not run",
+        "Look at `systemctl status containerd` and `journalctl -u containerd` on the node; then retry.",
+    ),
+    Cause(
+        r"fault: the kubelet and containerd do not agree on the cgroup driver",
+        "the kubelet and containerd do not agree on who makes control groups",
+        "Apply `join.prerequisites`, which sets containerd's; then retry.",
+    ),
+    Cause(
+        r"fault: etcd waits for the disk|etcdserver: request timed out",
+        "the disk is too slow for etcd, or the machine is overloaded",
+        "Put the guest's disk on an SSD, and look what else loads the hypervisor (`iostat`, `top`); then retry.",
+    ),
+    Cause(
+        r"\[ERROR Port-\d+\]|bind: address already in use",
+        "another program has a port that Kubernetes needs",
+        "See which: `sudo ss -ltnp` on the node. Stop it, or use another machine; then retry.",
+    ),
+    Cause(
+        r"\[ERROR ImagePull\]|ImagePullBackOff|failed to pull image",
+        "the node does not get the images of Kubernetes",
+        "Check its way to the registry (`curl -I https://registry.k8s.io`), or name a mirror: `kubernetes.images`.",
+    ),
+    Cause(
+        r"error: the clocks differ|certificate has expired or is not yet valid",
+        "the clocks of the machines differ, so certificates are not valid yet, or not any more",
+        "Let every machine keep its time by NTP (`timedatectl set-ntp true`), wait until they agree, then retry.",
+    ),
+    Cause(
+        r"none of the public keys .* are pinned",
+        "another cluster answers at the endpoint than the one whose CA was expected",
+        "See who has that address or name: its API server is not the first control plane's; then retry.",
+    ),
+    Cause(
+        r"could not find a JWS signature|invalid bootstrap token|token ID .* has expired",
+        "the bootstrap token is no longer good, or was taken away",
+        "Retry: a new one is minted each time. If it happens again, look at the clocks of both machines.",
+    ),
+    Cause(
+        r"error downloading the secret|kubeadm-certs.* not found",
+        "the control plane's certificates are no longer there to be fetched: they go after two hours",
+        "Retry: they are uploaded anew each time.",
+    ),
+    Cause(
+        r"a Node with name .* already exists",
+        "a node of that name is in the cluster and was Ready a moment ago",
+        "Wait a minute if it was just reset; else give one of the two another name; then retry.",
+    ),
+    Cause(
+        r"still not so after \d+ s: the Kubernetes API answers at",
+        "the node does not reach the API server: a firewall, a wrong name or address, or it is down",
+        "On the node: `curl -k https://ENDPOINT:6443/version`, `getent hosts ENDPOINT`; then retry.",
+    ),
+    Cause(
+        r"\[ERROR (FileAvailable|DirAvailable)-",
+        "an earlier kubeadm has left something on the node",
+        "Look at the plan again: it says what was found, and offers to take it away.",
+    ),
+    Cause(
+        r"\[ERROR (NumCPU|Mem)\]",
+        "the machine is too small for a control plane: 2 CPUs and 1700 MB are the least",
+        "Give it more (`virsh setvcpus`, `virsh setmaxmem`), shut it down and start it; then retry.",
+    ),
+    Cause(
         r"No space left on device",
         "the disk of the host is full",
         "Make room on the host (`df -h`; `apt-get clean`; `journalctl --vacuum-size=100M`), then retry.",
