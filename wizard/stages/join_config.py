@@ -1,10 +1,10 @@
 """kubeadm's configuration files, in the apiVersion that the installed kubeadm reads (DOMAIN S6, S8).
 
 Sources: kubernetes/kubernetes, cmd/kubeadm/app/apis/kubeadm, the files types.go and doc.go of v1beta2 (which 1.20.2 was
-also seen to read), v1beta3 and v1beta4: `kubeletExtraArgs` is a map up to v1beta3 and a list from v1beta4 on; all other
-fields used here are the same in the three. By doc.go of v1, which is to come after them, v1beta2 is read up to 1.26,
-v1beta3 from 1.22 on, and v1beta4 from 1.31 on, also beside v1. A `criSocket` may be a URL in all of them (validation.go
-of 1.20.2, `ValidateSocketPath`).
+also seen to read), v1beta3 and v1beta4: `kubeletExtraArgs` is a map up to v1beta3 and a list from v1beta4 on, and the
+patience for discovery is `discovery.timeout` or `timeouts.discovery`; all else that is used here is the same in them.
+By doc.go of v1, which is to come after them, v1beta2 is read up to 1.26, v1beta3 from 1.22 on, and v1beta4 from 1.31
+on, also beside v1. A `criSocket` may be a URL in all of them (validation.go of 1.20.2, `ValidateSocketPath`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ SOCKET = "unix:///run/containerd/containerd.sock"
 PORT = 6443
 VALIDATES = 26
 """The first minor whose kubeadm surely has `config validate` (kubernetes.io, kubeadm config)."""
+
+
+PATIENCE = "2m0s"
+"""For the signature of a token that was just minted, which comes within seconds; kubeadm's own is 5 minutes."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,8 @@ def init_yaml(node: NodeConfig, cluster: ClusterConfig) -> str:
 def join_yaml(node: NodeConfig, endpoint: str, ca_hash: str, token: str, key: str = "") -> str:
     """For a node that joins; with a certificate `key` it becomes a control plane. Both secrets are marks of holes."""
     about = _about(node)
-    return render("join/join.yaml.j2", **about, endpoint=endpoint, ca_hash=ca_hash, token=token, key=key)
+    known = {"endpoint": endpoint, "ca_hash": ca_hash, "patience": PATIENCE}
+    return render("join/join.yaml.j2", **about, **known, token=token, key=key)
 
 
 def _about(node: NodeConfig) -> dict[str, object]:
