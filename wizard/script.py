@@ -16,6 +16,7 @@ LIBRARIES = (
     "host/ufw.sh",
     "host/secrets.sh",
     "host/kubeadm.sh",
+    "host/kubernetes.sh",
     "host/pod_network.sh",
 )
 """Words that only some parts use: a script contains those files of which its actions use a word."""

@@ -56,19 +56,20 @@ VOLUMES = Fact(
 # What etcd does for each change: 2300 bytes into a file that has its size already, then fdatasync; the fdatasync is
 # timed, as fio does (etcd FAQ, "What does the etcd warning …"; DOMAIN S0). The file has no name while it is used, so
 # that nothing stays behind, whatever ends this. Perl is on every Debian and Ubuntu (perl-base, which has no
-# Time::HiRes); numbers are x86-64 system calls: clock_gettime, fallocate, fdatasync.
+# Time::HiRes); numbers are system calls, by processor: clock_gettime, fallocate, fdatasync.
 _MEASURE = r"""
-sub now() { my $at = "\0" x 16; syscall(228, 1, $at); my ($s, $ns) = unpack "qq", $at; $s + $ns / 1e9 }
+my ($gettime, $allocate, $datasync) = splice @ARGV, 1;
+sub now() { my $at = "\0" x 16; syscall($gettime, 1, $at); my ($s, $ns) = unpack "qq", $at; $s + $ns / 1e9 }
 my $directory = shift;
 my $path = "$directory/.hk8s-fsync.$$";
 sysopen my $file, $path, 0302, 0600 or die "$directory: $!\n";
 unlink $path;
-syscall(285, fileno $file, 0, 0, 2300 * 10000);
+syscall($allocate, fileno $file, 0, 0, 2300 * 10000);
 my ($block, $began, @took) = ("x" x 2300, now);
 while (@took < 10000 && now - $began < 4) {
   defined syswrite $file, $block or die "$directory: $!\n";
   my $start = now;
-  syscall(75, fileno $file) == 0 or die "$directory: $!\n";
+  syscall($datasync, fileno $file) == 0 or die "$directory: $!\n";
   push @took, now - $start;
 }
 @took = sort { $a <=> $b } @took;
@@ -94,10 +95,18 @@ def _fsync(output: Output) -> Fsync:
     return Fsync(found["directory"], int(found["count"]), float(found["median"]), float(found["p99"]))
 
 
-FSYNC = Fact(
-    "fsync",
-    '[ "$(uname -m)" = x86_64 ] && command -v perl >/dev/null || { echo "needs Perl and x86-64" >&2; exit 1; }\n'
-    f"{_NEAREST.format(IMAGES)}\nperl - \"$d\" <<'MEASURE'\n{_MEASURE}MEASURE",
-    _fsync,
-    costly=True,
-)
+def fsync_at(fact_id: str, directory: str) -> Fact[Fsync]:
+    """How fast the disk under this directory, or the nearest one that is there, holds on to a write."""
+    return Fact(
+        fact_id,
+        'case $(uname -m) in x86_64) calls="228 285 75";; aarch64) calls="113 47 83";; *) calls=;; esac\n'
+        '[ -n "$calls" ] && command -v perl >/dev/null || { echo "needs Perl, and x86-64 or ARM64" >&2; exit 1; }\n'
+        f"{_NEAREST.format(directory)}\nperl - \"$d\" $calls <<'MEASURE'\n{_MEASURE}MEASURE",
+        _fsync,
+        costly=True,
+    )
+
+
+FSYNC = fsync_at("fsync", IMAGES)
+ETCD_FSYNC = fsync_at("etcd-fsync", "/var/lib/etcd")
+"""On a control plane."""

@@ -1,0 +1,70 @@
+"""Swap off on a node, now and after every boot: the kubelet does not start where there is any (DOMAIN S5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wizard.actions import Action, EditLine, OnUndo, Run, WriteFile
+from wizard.facts.node_swap import FSTAB, SWAP, Swap, SwapUnit, swap_lines
+from wizard.model import Context, Finding
+from wizard.stages.join_area import NODE_FILES
+
+OFF = "# homek8s-wizard: no swap on a node of Kubernetes. "
+SECRET = ("password=", "pass=", "passwd=")
+RELOAD = Run(("systemctl", "daemon-reload"))
+
+
+def lacks(ctx: Context, target: str) -> Iterator[str]:
+    swap, lines = ctx.see(SWAP, target), _lines(ctx, target)
+    if swap.in_use:
+        yield f"swap is on ({', '.join(swap.in_use)})"
+    elif lines or _switched_on(swap):
+        what = ", ".join([*([FSTAB] if lines else []), *(unit.name for unit in _switched_on(swap))])
+        yield f"swap comes back with the next boot ({what})"
+
+
+def actions(ctx: Context, target: str) -> Iterator[Action]:
+    """The way back is read from bottom to top: units and fstab are as before, systemd is told, swap is on again."""
+    swap, lines = ctx.see(SWAP, target), _lines(ctx, target)
+    if swap.in_use:
+        yield Run(("swapoff", "-a"), undo=Run(("swapon", "-a")))
+    if lines:
+        yield OnUndo(RELOAD)
+        yield from _without(ctx.see(NODE_FILES, target)[FSTAB] or "", lines)
+    for unit in _switched_on(swap):
+        is_so = ("sh", "-c", f"[ \"$(systemctl show -p LoadState --value -- '{unit.name}')\" = masked ]")
+        on_again = Run(("systemctl", "unmask", "--", unit.name))
+        yield Run(("systemctl", "mask", "--now", "--", unit.name), unless=is_so, undo=on_again)
+    if lines:
+        yield RELOAD
+
+
+def secrets_in_fstab(ctx: Context, target: str) -> Iterator[Finding]:
+    """A file that is rewritten is shown, and kept: not one with passwords in it."""
+    fstab, lines = ctx.see(NODE_FILES, target)[FSTAB] or "", _lines(ctx, target)
+    if any(not _by_line(fstab, line) for line in lines) and any(word in fstab for word in SECRET):
+        why = f"{FSTAB} of {target} has a line for swap, and passwords in others, so the wizard leaves it alone"
+        cure = f"on {target}: sudo sed -i -E '/\\sswap\\s/s/^[^#]/#&/' {FSTAB} && sudo systemctl daemon-reload"
+        yield Finding("secrets-in-fstab", why, cure, target)
+
+
+def _lines(ctx: Context, target: str) -> tuple[str, ...]:
+    return swap_lines(ctx.see(NODE_FILES, target)[FSTAB] or "")
+
+
+def _switched_on(swap: Swap) -> tuple[SwapUnit, ...]:
+    """Those that a line of fstab makes go with it."""
+    return tuple(unit for unit in swap.units if not unit.masked and not unit.by_fstab)
+
+
+def _without(fstab: str, lines: tuple[str, ...]) -> Iterator[Action]:
+    """Line by line where that can be done; a line with tabs, or one that stands there twice, needs the whole file."""
+    if all(_by_line(fstab, line) for line in lines):
+        yield from (EditLine(FSTAB, line, f"{OFF}{line.strip()}") for line in lines)
+        return
+    now = "".join(f"{OFF}{line.strip()}\n" if line in lines else f"{line}\n" for line in fstab.splitlines())
+    yield WriteFile(FSTAB, now, fstab)
+
+
+def _by_line(fstab: str, line: str) -> bool:
+    return "\t" not in line and fstab.splitlines().count(line) == 1
