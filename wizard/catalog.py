@@ -6,9 +6,16 @@ from collections.abc import Sequence
 
 from wizard.errors import InputError, InputFinding
 from wizard.model import Stage, Step
-from wizard.stages import bridge, firewall, guests, isolated, preflight
+from wizard.stages import bridge, firewall, guests, isolated, join, preflight
 
-STAGES: tuple[Stage, ...] = (preflight.STAGE, bridge.STAGE, firewall.STAGE, isolated.STAGE, guests.STAGE)
+STAGES: tuple[Stage, ...] = (
+    preflight.STAGE,
+    bridge.STAGE,
+    firewall.STAGE,
+    isolated.STAGE,
+    guests.STAGE,
+    join.STAGE,
+)
 
 
 def steps(stages: Sequence[Stage] = STAGES) -> tuple[Step, ...]:
