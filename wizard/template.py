@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,4 +31,4 @@ def render(template: str, **values: object) -> str:
 
 def text(template: str) -> str:
     """The text of `templates/TEMPLATE` as it is."""
-    return _environment().loader.get_source(_environment(), template)[0]  # type: ignore[union-attr]
+    return files("wizard").joinpath("templates", template).read_text(encoding="utf-8")
