@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from wizard.errors import InputError, InputFinding
 from wizard.model import Stage, Step
-from wizard.stages import bridge, firewall, guests, isolated, join, preflight
+from wizard.stages import bridge, firewall, guests, isolated, join, preflight, verify
 
 STAGES: tuple[Stage, ...] = (
     preflight.STAGE,
@@ -15,6 +15,7 @@ STAGES: tuple[Stage, ...] = (
     isolated.STAGE,
     guests.STAGE,
     join.STAGE,
+    verify.STAGE,
 )
 
 

@@ -18,6 +18,7 @@ LIBRARIES = (
     "host/kubeadm.sh",
     "host/kubernetes.sh",
     "host/pod_network.sh",
+    "host/reboot.sh",
 )
 """Words that only some parts use: a script contains those files of which its actions use a word."""
 

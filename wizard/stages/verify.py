@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from wizard.model import Stage, Step
-from wizard.stages import verify_peers
+from wizard.stages import verify_nodes, verify_peers, verify_pods, verify_reboot
 
-STEPS: tuple[Step, ...] = (verify_peers.STEP,)
-"""nodes, peers, pods, reboot."""
+STEPS: tuple[Step, ...] = (verify_nodes.STEP, verify_peers.STEP, verify_pods.STEP, verify_reboot.STEP)
 
 STAGE = Stage(
     id="verify",

@@ -1,0 +1,190 @@
+"""Step `verify.reboot`: the cluster comes back by itself after each node and the hypervisor restarted (DOMAIN S14).
+
+Only when named. How to read it: the boot in which each machine is when the test begins is noted on the hypervisor, and
+that is all that is remembered. Whoever is in another boot later on has been restarted, so a test that was cut off goes
+on where it was, from whatever machine. What was passed is noted there too, with a digest of what was tested; it counts
+as long as cluster.yaml says the same, and as every step before it is as wanted: their own plans are asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from wizard.actions import RESTART, Run
+from wizard.cluster import Cluster
+from wizard.facts.kube_nodes import KUBE_NODES
+from wizard.facts.kube_system import NAMESPACES
+from wizard.facts.ours import OURS
+from wizard.facts.reboot_test import REBOOT_TEST, RECORD, Passed, UnderWay
+from wizard.model import (
+    HYPERVISOR,
+    AnyFact,
+    Blocked,
+    Context,
+    Do,
+    FactUnknown,
+    Nothing,
+    Part,
+    Plan,
+    Risk,
+    Step,
+)
+from wizard.stages import bridge, firewall, guests, isolated, join, nodes, verify_nodes
+
+ANSWERS = 600
+"""Seconds for a machine to boot and answer."""
+READY = 420
+"""Seconds for a node to be Ready again once it answers: the API may have to come back first, and the pod network."""
+PODS = 300
+TOO_OLD = 2 * 60 * 60
+"""Seconds after which a test that was not ended is begun anew: boots since then prove nothing."""
+EARLIER: tuple[Step, ...] = (
+    *bridge.STAGE.steps,
+    *firewall.STAGE.steps,
+    *isolated.STAGE.steps,
+    *guests.STAGE.steps,
+    *join.STAGE.steps,
+    verify_nodes.STEP,
+)
+"""What must hold again afterwards."""
+
+
+def targets(cluster: Cluster) -> tuple[str, ...]:
+    return (HYPERVISOR,) if nodes.first(cluster) else ()
+
+
+def facts(cluster: Cluster, target: str) -> Mapping[str, tuple[AnyFact[Any], ...]]:
+    found: dict[str, dict[str, AnyFact[Any]]] = {HYPERVISOR: {REBOOT_TEST.id: REBOOT_TEST}}
+    for step in EARLIER:
+        for each in step.targets(cluster):
+            for host, some in step.facts(cluster, each).items():
+                found.setdefault(host, {}).update({fact.id: fact for fact in some})
+    return {host: tuple(some.values()) for host, some in found.items()}
+
+
+def plan(ctx: Context, target: str) -> Plan:
+    [first] = nodes.first(ctx.cluster)
+    if not ctx.see(KUBE_NODES, first).there:
+        return Blocked("verify.pods", "there is no cluster yet")
+    seen, tested = ctx.see(REBOOT_TEST), subject(ctx.cluster)
+    if seen.passed and seen.passed.subject == tested:
+        return _holds(ctx, seen.passed)
+    begun = seen.under_way
+    if begun and (begun.subject != tested or begun.age > TOO_OLD or begun.boots.keys() != set(_machines(ctx.cluster))):
+        begun = None
+    return Do(_why(ctx, seen.passed, begun), tuple(_parts(ctx, tested, begun)), tuple(_notes(ctx.cluster)))
+
+
+def subject(cluster: Cluster) -> str:
+    """A digest of what the owner wants of hosts and cluster."""
+    wanted = cluster.model_dump_json(include={"bridge", "firewall", "isolated", "kubernetes", "guests"})
+    return hashlib.sha256(wanted.encode()).hexdigest()
+
+
+# ---------------------------------------------------------------- afterwards
+
+
+def _holds(ctx: Context, passed: Passed) -> Plan:
+    when = f"on {passed.at:%Y-%m-%d %H:%M} UTC all nodes were Ready {passed.seconds} s after the hypervisor restarted"
+    broken = list(_broken(ctx))
+    if broken:
+        name, why = broken[0]
+        more = f", and {len(broken) - 1} more" if broken[1:] else ""
+        return Blocked(name, f"{when}; by now it is not as wanted: {why}{more}")
+    return Nothing(f"{when}, and all that was set up is as wanted; `undo verify.reboot` forgets it, to test again")
+
+
+def _broken(ctx: Context) -> Iterator[tuple[str, str]]:
+    """Earlier steps that are not as wanted, and why."""
+    for step in EARLIER:
+        for target in step.targets(ctx.cluster):
+            try:
+                found = step.plan(ctx, target)
+            except FactUnknown as unknown:
+                yield f"{step.id}@{target}", unknown.reason
+                continue
+            if not isinstance(found, Nothing):
+                yield f"{step.id}@{target}", found.why
+
+
+# ---------------------------------------------------------------- what is done
+
+
+def _machines(cluster: Cluster) -> tuple[str, ...]:
+    """In the order in which they restart: workers, then control planes, the first of them last, then the hypervisor."""
+    return (*reversed(nodes.every(cluster)), HYPERVISOR)
+
+
+def _parts(ctx: Context, tested: str, begun: UnderWay | None) -> Iterator[Part]:
+    boots = begun.boots if begun else {name: ctx.see(OURS, name).boot_id for name in _machines(ctx.cluster)}
+    if begun is None:
+        noted = tuple(f"{name}={boot}" for name, boot in boots.items())
+        words = "note in which boot each machine is"
+        yield Part(HYPERVISOR, words, (Run(("reboot_begin", tested, *noted), words),))
+    for name in _machines(ctx.cluster)[:-1]:
+        if ctx.see(OURS, name).boot_id == boots[name]:
+            yield Part(name, f"restart {name}", (RESTART,), risk=Risk.RESTARTS_MACHINE, restarts=True)
+        yield _back(name)
+    if ctx.see(OURS).boot_id == boots[HYPERVISOR]:
+        when = Run(("reboot_note", "restarted"), "note when the hypervisor was asked to restart")
+        words = "restart the hypervisor, and all guests with it"
+        yield Part(HYPERVISOR, words, (when, RESTART), risk=Risk.RESTARTS_MACHINE, restarts=True)
+    for name in nodes.every(ctx.cluster):
+        yield _back(name)
+    [first] = nodes.first(ctx.cluster)
+    words = "note when all nodes were Ready again"
+    yield Part(HYPERVISOR, words, (Run(("reboot_note", "ready"), words),))
+    words = "wait until Kubernetes' own pods run again"
+    yield Part(first, words, (Run(("system_pods_back", str(PODS), *NAMESPACES), words),))
+    passed = Run(("reboot_passed", tested), "note that it has come back", undo=Run(("rm", "-f", RECORD)))
+    yield Part(HYPERVISOR, "note that the cluster came back", (passed,))
+
+
+def _back(name: str) -> Part:
+    words = f"wait until {name} is Ready again"
+    return Part(name, words, (Run(("node_back", name, str(READY)), words),), answers_within=ANSWERS)
+
+
+# ---------------------------------------------------------------- what is said
+
+
+def _why(ctx: Context, passed: Passed | None, begun: UnderWay | None) -> str:
+    if begun:
+        left = [name for name in _machines(ctx.cluster) if ctx.see(OURS, name).boot_id == begun.boots[name]]
+        return f"begun {begun.age // 60} min ago; still to restart: {', '.join(left) or 'none, only to be looked at'}"
+    if passed:
+        return f"cluster.yaml has changed since the last test, on {passed.at:%Y-%m-%d %H:%M} UTC"
+    return "nobody has tried yet whether the cluster comes back by itself"
+
+
+def _notes(cluster: Cluster) -> Iterator[str]:
+    yield (
+        "Each guest restarts twice, alone and with the hypervisor. Nothing is drained before, as in a power cut: "
+        "what runs on one node only is away meanwhile, some minutes in all."
+    )
+    if away := [guest.name for guest in cluster.guests if guest.physical]:
+        yield f"{', '.join(away)} is a machine of its own: it restarts alone, and not with the hypervisor."
+    if cluster.hypervisor.ssh.rpartition("@")[2] in ("localhost", "127.0.0.1", "::1"):
+        yield (
+            "The wizard runs on the hypervisor, so it ends when that restarts. "
+            "Start it again afterwards, and apply verify.reboot once more: it goes on where it was."
+        )
+
+
+def look(cluster: Cluster, target: str) -> tuple[str, ...]:
+    return (f"cat {RECORD}", *(f"ssh {cluster.destination(name) or name} uptime -s" for name in _machines(cluster)))
+
+
+STEP = Step(
+    id="verify.reboot",
+    title="Back after a restart",
+    why="A power cut will come. Better you see now whether all comes back by itself, and how long that takes.",
+    plan=plan,
+    facts=facts,
+    needs=("verify.nodes", "verify.peers", "verify.pods"),
+    targets=targets,
+    look=look,
+    only_named=True,
+)
