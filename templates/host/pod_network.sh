@@ -40,7 +40,8 @@ unready_pods() { # "NAMESPACE/POD on NODE: REASON", those first that run on thei
       last=$(kube -n "$namespace" get events --field-selector "involvedObject.name=$pod" \
         --sort-by=.metadata.creationTimestamp -o jsonpath='{.items[-1:].reason}: {.items[-1:].message}' 2>/dev/null |
         tr '\n' ' ' | cut -c 1-300)
-      printf '%s/%s on %s: %s, %s\n' "$namespace" "$pod" "${node:-no node yet}" "${reason:-$phase}" "${last#: }"
+      last=${last#: }
+      printf '%s/%s on %s: %s\n' "$namespace" "$pod" "${node:-no node yet}" "${reason:-$phase}${last:+, $last}"
     done
 }
 
@@ -54,12 +55,11 @@ waits_for_network() { # NODE: what there still is to wait for, in words; nothing
 }
 
 network_ready() { # SECONDS NODE: its kubelet has a network, and a first pod an address
-  say "wait until the pod network is ready (at most $1 s)"
   began=$(cut -d. -f1 /proc/uptime) told='' since=0
   while waiting=$(waits_for_network "$2"); [ -n "$waiting" ]; do
     seconds=$(($(cut -d. -f1 /proc/uptime) - began))
     if [ "$waiting" != "$told" ] || [ $((seconds - since)) -ge 20 ]; then
-      printf '    after %s s: %s\n' "$seconds" "$waiting"
+      printf '    after %s s:\n%s\n' "$seconds" "$(printf '%s\n' "$waiting" | sed 's/^/        /')"
       told=$waiting since=$seconds
     fi
     if [ "$seconds" -ge "$1" ]; then
@@ -72,7 +72,6 @@ network_ready() { # SECONDS NODE: its kubelet has a network, and a first pod an 
 }
 
 network_restarted() { # SECONDS NAMESPACE DAEMONSET: all its pods are of the newest kind, and ready
-  say "wait until daemonset $3 has been restarted on every node (at most $1 s)"
   began=$(cut -d. -f1 /proc/uptime) told=''
   until done=$(kube -n "$2" rollout status "daemonset/$3" --watch=false 2>&1) &&
     case $done in *"successfully rolled out"*) true ;; *) false ;; esac; do
@@ -89,7 +88,6 @@ network_restarted() { # SECONDS NAMESPACE DAEMONSET: all its pods are of the new
 
 network_moved() { # SECONDS NODE=ADDRESS…: what each node says of itself to the others, where it says anything
   limit=$1; shift
-  say "wait until nodes name their new addresses (at most $limit s)"
   began=$(cut -d. -f1 /proc/uptime) told=''
   while named=$(kube get nodes -o jsonpath='{range .items[*]}{.metadata.name}={.metadata.annotations.projectcalico\.org/IPv4Address}{"\n"}{end}' 2>&1) || named="=$named"
     elsewhere=$(printf '%s\n' "$named" | sed 's,/.*,,' | while IFS= read -r line; do

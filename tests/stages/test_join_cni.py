@@ -130,6 +130,10 @@ def test_the_installation_has_the_owners_ranges() -> None:
     assert network["ipPools"][0]["cidr"] == "10.50.0.0/16"
     assert network["ipPools"][0]["encapsulation"] == "VXLANCrossSubnet"
     assert network["ipPools"][0]["natOutgoing"] == "Enabled"
+    assert network["ipPools"][0]["name"] == "default-ipv4-ippool"
+    assert "name" not in yaml.safe_load(join_cni_calico.Calico("3.26.5", 28, "10.0.0.0/16").installation({}))["spec"][
+        "calicoNetwork"
+    ]["ipPools"][0]
     assert network["nodeAddressAutodetectionV4"] == {"cidrs": ["192.168.190.0/24"]}
     applied = yaml.safe_load(record)
     assert (applied["metadata"]["namespace"], applied["data"]["source"]) == ("kube-system", "3.32.1")

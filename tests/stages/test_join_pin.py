@@ -95,8 +95,8 @@ def test_calico_by_its_operator(now: dict[str, Any], wanted: object, back: objec
     lines = [action.summary for action in found.parts[0].actions if not isinstance(action, OnUndo)]
     assert lines[1:] == [
         "wait until the operator has told calico-node (at most 120 s)",
-        "network_restarted 300 calico-system calico-node",
-        "wait until nodes name their new addresses",
+        "wait until calico-node has been restarted on every node (at most 300 s)",
+        "wait until nodes name their new addresses (at most 120 s)",
     ]
 
 

@@ -46,14 +46,18 @@ class Calico:
     pods: str
 
     @property
+    def line(self) -> int:
+        """32 of 3.32.1."""
+        return int(self.version.split(".")[1])
+
+    @property
     def manifests(self) -> tuple[str, ...]:
         """The files to apply before our Installation, in their order."""
-        _, minor, _ = map(int, self.version.split("."))
-        if minor < 30:
+        if self.line < 30:
             return ("tigera-operator.yaml",)
-        if minor < 32:
+        if self.line < 32:
             return ("operator-crds.yaml", "tigera-operator.yaml")
-        group = "v3_projectcalico_org" if minor > 32 and self.minor >= V3_FROM else "v1_crd_projectcalico_org"
+        group = "v3_projectcalico_org" if self.line > 32 and self.minor >= V3_FROM else "v1_crd_projectcalico_org"
         return (f"{group}.yaml", "tigera-operator.yaml")
 
     @property
@@ -61,7 +65,9 @@ class Calico:
         return tuple(MANIFESTS.format(version=self.version, file=file) for file in self.manifests)
 
     def installation(self, detection: Mapping[str, Any]) -> str:
-        return render("cni/calico-installation.yaml.j2", pods=self.pods, detection=json.dumps(detection))
+        """Pools have had names since 3.28 (the definition in each release's manifests)."""
+        values = {"pods": self.pods, "named": self.line >= 28, "detection": json.dumps(detection)}
+        return render("cni/calico-installation.yaml.j2", **values)
 
     @property
     def applied(self) -> Applied:

@@ -138,7 +138,7 @@ def _too_early(ctx: Context, target: str) -> Blocked | None:
 def _moved(ctx: Context, target: str, way: Way, elsewhere: tuple[KubeNode, ...]) -> Do:
     actions: tuple[Action, ...] = () if way.pinned else tuple(_pinned(ctx, way))
     addresses = tuple(f"{name}={guest(ctx.cluster, name).isolated_address}" for name in nodes.every(ctx.cluster))
-    moved = Run(("network_moved", str(MOVED), *addresses), words="wait until nodes name their new addresses")
+    moved = Run(("network_moved", str(MOVED), *addresses), words=f"wait until nodes name their new addresses (at most {MOVED} s)")
     risk = Risk.BRIEF_INTERRUPTION if actions else Risk.NONE
     limit = RESTARTED + 2 * MOVED + 60
     part = Part(target, "the pod network moves to the isolated network", (*actions, moved), risk=risk, limit=limit)
@@ -149,7 +149,8 @@ def _moved(ctx: Context, target: str, way: Way, elsewhere: tuple[KubeNode, ...])
 
 
 def _pinned(ctx: Context, way: Way) -> Iterator[Action]:
-    restarted = Run(("network_restarted", str(RESTARTED), way.agent.namespace, way.agent.name))
+    words = f"wait until {way.agent.name} has been restarted on every node (at most {RESTARTED} s)"
+    restarted = Run(("network_restarted", str(RESTARTED), way.agent.namespace, way.agent.name), words)
     wanted = f"cidr={ctx.cluster.isolated.cidr}" if ctx.cluster.isolated else ""
     yield OnUndo(restarted)
     if way.by_operator:
