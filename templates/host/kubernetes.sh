@@ -8,11 +8,14 @@ kube_key() { # URL-OR-FILE PATH: the key there, as apt takes it: without armour
     *) curl -fsSL --retry 3 --connect-timeout 15 --max-time 120 "$1" ;;
   esac >"$part_file" ||
     fail 1 "$1 cannot be fetched. Is kubernetes.version right, and does this machine reach that server?"
+  aside=$(mktemp -d)
   if grep -q '^-----BEGIN PGP PUBLIC KEY BLOCK-----' "$part_file"; then
-    gpg --batch --yes --quiet --no-options --dearmor --output "$part_file.bare" "$part_file"
-    mv -f -- "$part_file.bare" "$part_file"
+    gpg --homedir "$aside" --batch --quiet --dearmor --output "$aside/key" "$part_file" || true
+    [ ! -s "$aside/key" ] || cat "$aside/key" >"$part_file"
   fi
-  gpg --batch --quiet --no-options --show-keys "$part_file" >/dev/null 2>&1 || fail 1 "$1 is no key (OpenPGP)"
+  known=$(gpg --homedir "$aside" --batch --quiet --show-keys "$part_file" 2>/dev/null) || known=
+  rm -rf -- "$aside"
+  [ -n "$known" ] || fail 1 "$1 is no key (OpenPGP)"
   chmod 644 "$part_file"
   new=$(content "$part_file")
   if [ "$(content "$2")" = "$new" ]; then
