@@ -41,6 +41,11 @@ CAUSES = (
         "Put the guest's disk on an SSD, and look what else loads the hypervisor (`iostat`, `top`); then retry.",
     ),
     Cause(
+        r"inotify_init: too many open files",
+        "the machine's limit of watched files is used up, and the kubelet needs some of its own",
+        "Raise it: `sudo sysctl -w fs.inotify.max_user_instances=1024`, and in a file below /etc/sysctl.d; then retry.",
+    ),
+    Cause(
         r"\[ERROR Port-\d+\]|bind: address already in use",
         "another program has a port that Kubernetes needs",
         "See which: `sudo ss -ltnp` on the node. Stop it, or use another machine; then retry.",

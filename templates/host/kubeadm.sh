@@ -16,15 +16,26 @@ kubeadm_heeds() { # PROCESS: while it lives, what is new of the kubelet, or how 
     if tail -n 1 "$heard/log" | grep -qE 'Pulling images|config images pull'; then
       now="$(ctr -n k8s.io images ls -q 2>/dev/null | grep -c /kube-) images of Kubernetes are here so far"
     else
-      now="the kubelet: $(kubelet_said 1)"
+      now=$(kubelet_worst)
+      now=${now:+the kubelet: $now}
     fi
-    [ "$now" = "$said" ] || printf '    … %s\n' "$now"
+    [ -z "$now" ] || [ "$now" = "$said" ] || printf '    … %s\n' "$now"
     said=$now
   done
 }
 
-kubelet_said() { # LINES: the last of its journal, each cut to one line of a screen
-  journalctl --unit kubelet --lines "$1" --output cat --quiet --no-pager 2>/dev/null | cut -c -300
+kubelet_said() { # LINES: the last that it logged itself: where it gives up, thousands about its threads follow
+  journalctl --unit kubelet --lines 5000 --output cat --quiet --no-pager 2>/dev/null |
+    grep -E '^[IWEF][0-9]{4} |^kubelet|[Ff]ailed' | tail -n "$1" | cut -c -300
+}
+
+kubelet_worst() { # why it gave up, within the last minute; else the last error; else the last line
+  journalctl --unit kubelet --since -1min --output cat --quiet --no-pager 2>/dev/null | awk '
+    /^F[0-9][0-9][0-9][0-9] |failed to run [Kk]ubelet/ { fatal = $0 }
+    /^E[0-9][0-9][0-9][0-9] / { error = $0 }
+    /./ { last = $0 }
+    END { print fatal ? fatal : error ? error : last }' |
+    sed 's/^[IWEF][0-9]* [0-9:.]* *[0-9]* //' | cut -c -200
 }
 
 kubeadm_failed() { # STATUS VERB: what explains it, the shortest explanation last
