@@ -10,7 +10,7 @@ from textual.content import Content
 from screens.plain import content, one_line
 from wizard.actions import Action, OnUndo, Run
 from wizard.engine.planned import Planned
-from wizard.model import Blocked, Check, Do, Finding, Nothing, Part, Refused, Risk, Unknown, Verdict
+from wizard.model import Blocked, Check, Do, Finding, Nothing, Part, Refused, Risk, Unknown, Verdict, in_words
 
 STRONG, QUIET, GOOD, BAD, MARK = "bold", "$text-muted", "$text-success", "$text-error", "$text-warning"
 VERDICTS = {Verdict.OK: GOOD, Verdict.WARN: MARK, Verdict.STOP: BAD, Verdict.UNKNOWN: MARK}
@@ -67,7 +67,7 @@ def _do_lines(do: Do) -> Iterator[Content]:
         yield content(f"Cannot be undone: {do.irreversible}", BAD)
     for number, part in enumerate(do.parts, 1):
         yield content("")
-        yield content(f"{number}. on {part.on}: {part.title}", STRONG)
+        yield content(f"{number}. on {in_words(part.on)}: {part.title}", STRONG)
         yield from _part_lines(part)
 
 
@@ -118,5 +118,5 @@ def approval(planned: Sequence[Planned], risk: Risk, changed: str) -> Content:
     lines = [content(f"Asked again: {changed}", MARK)] if changed else []
     lines.append(content(f"Risk: {risk.words}", STRONG))
     for row in planned:
-        lines += [content(""), content(f"{row.step.title} ({row.target})", STRONG), preview(row)]
+        lines += [content(""), content(f"{row.step.title} ({in_words(row.target)})", STRONG), preview(row)]
     return joined(lines)

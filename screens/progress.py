@@ -22,6 +22,7 @@ from wizard.events import (
     StepStarted,
     Waiting,
 )
+from wizard.model import in_words
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Progress:
     def where(self) -> str:
         if not self.part:
             return self.title
-        return f"part {self.part} of {self.parts} on {self.host}: {self.part_title}"
+        return f"part {self.part} of {self.parts} on {in_words(self.host)}: {self.part_title}"
 
 
 def after(progress: Progress, event: Event) -> Progress:
@@ -80,7 +81,7 @@ def _words(event: Event) -> str:
         case StepStarted(target=target, title=title):
             return f"== {title} ({target})"
         case PartStarted(part=part, parts=parts, host=host, title=title):
-            return f"-- part {part} of {parts} on {host}: {title}"
+            return f"-- part {part} of {parts} on {in_words(host)}: {title}"
         case PartFinished(part=part, rc=rc, seconds=seconds):
             return f"-- part {part} ended with {rc} after {seconds:.1f} s"
         case StepFinished(target=target, state=state, reason=reason, seconds=seconds):

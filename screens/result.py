@@ -20,6 +20,7 @@ from screens.progress import Progress
 from screens.session import Session
 from wizard.errors import StepFailed, WizardError
 from wizard.events import State, StepFinished
+from wizard.model import in_words
 
 if TYPE_CHECKING:
     from wizard.engine.doing import Outcome
@@ -100,7 +101,7 @@ class ResultScreen(Frame):
 
     def _failure_lines(self, failed: StepFinished) -> Iterator[Content]:
         title = self.session.title_of(failed.step)
-        yield content(f"{title} ({failed.target}): {failed.state.value} after {failed.seconds:.0f} s", BAD)
+        yield content(f"{title} ({in_words(failed.target)}): {failed.state.value} after {failed.seconds:.0f} s", BAD)
         if self.progress.step == failed.step and self.progress.part:
             yield content(self.progress.where)
         yield content(failed.reason)
@@ -115,7 +116,7 @@ class ResultScreen(Frame):
             style = GOOD if step.state is State.DONE else MARK
             word = content(f"{step.state.value:<12}", style)
             title = self.session.title_of(step.step)
-            yield Content("").join([word, content(one_line(f"{title} ({step.target}): {step.reason}"))])
+            yield Content("").join([word, content(one_line(f"{title} ({in_words(step.target)}): {step.reason}"))])
 
     # ------------------------------------------------------------ acts
 

@@ -11,7 +11,7 @@ from textual.app import SuspendNotSupported
 
 from screens.dialogs import told
 from wizard.cluster import Cluster
-from wizard.model import HYPERVISOR
+from wizard.model import HYPERVISOR, OWNER
 
 if TYPE_CHECKING:
     from screens.app import WizardApp
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 def command(cluster: Cluster, host: str, ssh_config: Path | None) -> list[str]:
     """What opens a shell on `host`; on the hypervisor for one that is no guest, or whose address is not in the file."""
+    if host == OWNER:
+        return [os.environ.get("SHELL", "/bin/sh")]
     destination = cluster.destination(host) or cluster.destination(HYPERVISOR)
     if destination == "localhost":
         return [os.environ.get("SHELL", "/bin/sh")]

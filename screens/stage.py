@@ -20,7 +20,7 @@ from screens.plain import Plain, one_line
 from screens.rail import Rail, StepsDialog, state_word
 from screens.refusing import why_not
 from screens.session import Place, Session
-from wizard.model import Check
+from wizard.model import Check, in_words
 
 BRIEF = """\
 One step: why it is done, what it needs to know, and the plan: exactly what will be done.
@@ -142,7 +142,7 @@ class StageScreen(Frame):
 
     def title_line(self, place: Place) -> str:
         planned = self.session.planned(place)
-        target = f" ({place.target})" if place.target else ""
+        target = f" ({in_words(place.target)})" if place.target else ""
         state = f"{planned.state.value}: {one_line(planned.reason)}" if planned else state_word(self.session, place)
         return f"{place.step.title}{target}\n{state}"
 

@@ -24,6 +24,7 @@ from wizard.cluster.file import ClusterFile, load, new
 from wizard.errors import InputError, InputFinding, WizardError
 from wizard.events import State
 from wizard.journal import age
+from wizard.model import in_words
 
 BRIEF = """\
 From one Linux machine with bare network cards to a working home Kubernetes cluster, stage by stage, over SSH.
@@ -159,5 +160,5 @@ def found_lines(session: Session) -> Iterator[Content]:
         yield content(f"{len(session.remembered)} steps were done or left out, none is unfinished.", GOOD)
     for standing in open_ones:
         title = session.title_of(standing.step)
-        words = f"{title} ({standing.target}), {age(standing.since)}: {standing.reason}"
+        words = f"{title} ({in_words(standing.target)}), {age(standing.since)}: {standing.reason}"
         yield Content("").join([content(f"  {standing.state.value:<12}", BAD), content(one_line(words))])

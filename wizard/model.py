@@ -27,6 +27,11 @@ OWNER = "owner"
 """The owner's own machine, as a target and as a host: the same scripts, by a local sh, without root."""
 
 
+def in_words(host: str) -> str:
+    """A host, or a target, as the owner reads it."""
+    return "your own machine" if host == OWNER else host
+
+
 class Secret:
     """A value that must not be seen: it prints as `***`, only `reveal()` gives it away."""
 

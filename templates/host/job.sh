@@ -83,11 +83,14 @@ start() {
   cat >"$job/script"
   cat /proc/sys/kernel/random/boot_id >"$job/boot"
   unbuffered=$(command -v stdbuf || true) # what is waited for is in the log while it is waited for
-  # What keeps the log ends after the script: a clean-up that prints to nobody would be killed by it.
+  # This shell and what keeps the log end after the script: its clean-up takes time, and must not print to nobody.
   cat >"$job/run" <<RUN
+stopped=
+trap 'stopped=yes' TERM
 cd "\${0%/*}"
 { sh "\$PWD/script" $id </dev/null; echo \$? >exit; } 2>&1 |
   { trap '' TERM; ${unbuffered:+$unbuffered -o0} head -c 67108864 >>log; cat >/dev/null; }
+[ -z "\$stopped" ] || { trap - TERM; kill -TERM \$\$; }
 exit "\$(cat exit)"
 RUN
   cat >"$job/end" <<END

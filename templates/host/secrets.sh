@@ -1,10 +1,10 @@
 need_secret() { # NAME WORDS: it was brought here, or is asked for at the keyboard
-  secret=$home/secrets/$attempt/$1
-  [ ! -s "$secret" ] || return 0
+  brought=$home/secrets/$attempt/$1
+  [ ! -s "$brought" ] || return 0
   [ -t 0 ] || fail 5 "the secret $1 was not brought here ($2)"
   printf 'SECRET{%s}: %s\nPaste what that prints, then press Enter and Ctrl+D:\n' "$1" "$2" >&2
-  ( umask 077; mkdir -p "$home/secrets/$attempt"; stty -echo; cat >"$secret"; stty echo )
-  [ -s "$secret" ] || fail 5 "nothing was pasted for the secret $1"
+  ( umask 077; mkdir -p "$home/secrets/$attempt"; stty -echo; cat >"$brought"; stty echo )
+  [ -s "$brought" ] || fail 5 "nothing was pasted for the secret $1"
 }
 
 put_secret() { # PATH <content with SECRET{NAME} where the secrets belong; what was brought here is gone afterwards

@@ -45,8 +45,8 @@ class Bench:
         destination = resolve("owner@192.168.182.100", SshConfig(status.ssh_config))
         return connect(Login(destination, ask, self._state / "known_hosts", host="hypervisor"))
 
-    def start(self, *actions: object, seconds: int = 0, lease: Lease = LEASE) -> str:
-        part = Part("hypervisor", "test", actions, guard=Guard(()) if seconds else None)  # type: ignore[arg-type]
+    def start(self, *actions: object, seconds: int = 0, lease: Lease = LEASE, always: tuple[Run, ...] = ()) -> str:
+        part = Part("hypervisor", "test", actions, always, guard=Guard(()) if seconds else None)  # type: ignore[arg-type]
         attempt = job.new_id("a.step")
         script = compile_part("a.step", "hypervisor", part, guard_seconds=seconds or 120)
         assert job.start(self.connection, attempt, script, limit=60, lease=lease).word == "running"
@@ -121,6 +121,14 @@ def test_stop_ends_all_that_was_started(bench: Bench) -> None:
     assert bench.machine.inside("pgrep -fx 'sleep 1234' || echo none; ls /run/after 2>&1 || true").startswith(
         "none\nls:"
     )
+
+
+def test_a_stopped_one_cleans_up_to_the_end(bench: Bench) -> None:
+    clean_up = Run(("sh", "-c", "sleep 0.5; echo cleaned >>/run/cleaned"))
+    attempt = bench.start(Run(("sleep", "1234")), always=(clean_up,))
+    bench.machine.inside("until [ $(pgrep -fxc 'sleep 1234') = 1 ]; do sleep 0.05; done")
+    assert job.stop(bench.connection, attempt) == JobState("interrupted")
+    assert bench.machine.inside("cat /run/cleaned") == "cleaned\n"
 
 
 def test_a_reboot_and_a_power_cut_in_the_middle_are_never_success(bench: Bench) -> None:

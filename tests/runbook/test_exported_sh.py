@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import re
 import shutil
 import subprocess
@@ -14,10 +16,10 @@ import pytest
 
 from tests.runbook.exporting import AT, GUARD, Log, Machine, file, of, part, seen, step
 from wizard import catalog
-from wizard.actions import Run, Wait
+from wizard.actions import Hole, Run, SecretFile, Wait
 from wizard.cluster.file import load
 from wizard.marks import WORD, commands_in, read_there
-from wizard.model import HYPERVISOR, Blocked, Do, Known, Nothing, Part, Secret, Unknown
+from wizard.model import HYPERVISOR, OWNER, Blocked, Do, Known, Nothing, Part, Secret, Unknown
 from wizard.runbook import Material, planned_fresh
 from wizard.runbook.replay import Replay, replays
 from wizard.runbook.scripts import scripts
@@ -400,6 +402,66 @@ def test_the_login_that_began_it_does_not_confirm_it(machine: Machine) -> None:
     done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=120)
     assert "this is the login that began the change, which proves nothing" in done.stderr
     assert machine.run(confirmation).returncode == 0
+
+
+# ---------------------------------------------------------------- secrets, and the owner's own machine
+
+
+def with_a_secret(machine: Machine, on: str) -> Material:
+    """A part that leaves the secret's length behind, and removes the file that had it."""
+    path, length = str(machine.root / "admin.conf"), str(machine.root / "length")
+    hole = Hole("admin-conf", "aki0", ("cat", "/etc/kubernetes/admin.conf"), "the administrator's kubeconfig")
+    actions = (SecretFile(path, f"a: {hole.mark}\n", (hole,)), Run(("sh", "-c", f"wc -c <{path} >{length}")))
+    wanted = Part(on, "with a secret", actions, (Run(("rm", "-f", path)),))
+    return of(step("a.step", Do("", (wanted,)), on))
+
+
+@pytest.mark.parametrize("on", [HYPERVISOR, OWNER])
+def test_a_secret_is_asked_for_at_the_keyboard_and_not_kept(
+    machine: Machine, on: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(machine.root / "state"))
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    script = machine.root / "script.sh"
+    script.write_text(machine.here(one(with_a_secret(machine, on))))
+    assert machine.run(script.read_text()).returncode == 5
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(["sh", str(script)], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    said = b""
+    while b"press Enter and Ctrl+D" not in said:
+        said += os.read(ours, 1000)
+    assert b"aki0: cat /etc/kubernetes/admin.conf" in said
+    os.write(ours, f"{CANARY}\n\x04".encode())
+    with contextlib.suppress(OSError):  # the terminal goes with its last process
+        while more := os.read(ours, 1000):
+            said += more
+    os.close(ours)
+    assert process.wait(60) == 0, said
+    assert CANARY.encode() not in said
+    assert (machine.root / "length").read_text().strip() == str(len(f"a: {CANARY}\n"))
+    found = subprocess.run(["grep", "-rl", CANARY, str(machine.root)], capture_output=True, text=True)
+    assert found.stdout == ""
+
+
+def test_what_is_for_the_owners_own_machine_runs_there_without_root(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(machine.root / "state"))
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    path = machine.root / "file"
+    exported = scripts(of(step("a.step", Do("", (part(file(str(path)), on=OWNER),)), OWNER)))
+    [(name, script)] = exported.scripts
+    assert name == "01-owner-a.step@owner.sh"
+    assert f"# On your own machine, without sudo: sh {name}" in script
+    assert f"    sh DIR/{name}" in exported.readme
+    assert "on your own machine without sudo" in exported.readme
+    run = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr
+    assert path.read_text() == "x\n"
+    assert (machine.root / "state/homek8s-wizard/aki/here/manifest").exists()
+    monkeypatch.setenv("SUDO_USER", "owner")
+    assert subprocess.run(["sh", "-c", script], capture_output=True, timeout=60).returncode == 77
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may")

@@ -24,7 +24,7 @@ from wizard.events import (
     StepStarted,
     Waiting,
 )
-from wizard.model import Blocked, Check, Do, Refused
+from wizard.model import Blocked, Check, Do, Refused, in_words
 
 
 def planned_text(planned: Planned) -> str:
@@ -74,7 +74,7 @@ def event_text(event: Event) -> str:
         case StepStarted(step=step, target=target, title=title):
             return f"{step}@{target}: {title}"
         case PartStarted(part=part, parts=parts, host=host, title=title):
-            return f"  part {part} of {parts} on {host}: {title}"
+            return f"  part {part} of {parts} on {in_words(host)}: {title}"
         case PartOutput(text=text):
             return "".join(f"    {line}\n" for line in text.splitlines()).removesuffix("\n")
         case PartFinished(rc=rc, seconds=seconds):

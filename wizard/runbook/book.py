@@ -9,7 +9,7 @@ from wizard.cluster import Cluster, Guest
 from wizard.engine.planned import Planned
 from wizard.events import State
 from wizard.journal import Entry, Standing, fold
-from wizard.model import HYPERVISOR, Blocked, Check, Do, Fact, Guard, Part, Refused, Stage, Step
+from wizard.model import HYPERVISOR, Blocked, Check, Do, Fact, Guard, Part, Refused, Stage, Step, in_words
 from wizard.runbook.history import Histories, Run, Tried, alike, histories, in_force
 from wizard.runbook.lasting import comes_back
 from wizard.runbook.reading import Body, read_script
@@ -236,7 +236,7 @@ def _past(step: Step, target: str, runs: tuple[Run, ...], scripts: Scripts) -> P
 
 def about(step: str, target: str, host: str, part: int, parts: int) -> str:
     of = f", part {part} of {parts}" if parts > 1 else ""
-    return f"{step}@{target}{of}, on {host}"
+    return f"{step}@{target}{of}, on {in_words(host)}"
 
 
 def _facts(material: Material) -> Iterator[tuple[str, str]]:

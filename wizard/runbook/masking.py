@@ -17,7 +17,7 @@ _NAMED = re.compile(
     ( \b(?: private_?key | preshared_?key | certificate[-_]key | pass(?:word|wd|phrase) | client-key-data
         | (?:bootstrap|join|auth|api|bearer)[-_]?token | secret )
       ["']? [^\S\n]* (?: [=:] [^\S\n]* | [ ](?=\S{16}) ) ["']? )
-    ( [^\s"'*,#]{4,} )
+    (?! SECRET[{] ) ( [^\s"'*,#]{4,} )
     """
 )
 _BOOTSTRAP_TOKEN = re.compile(r"(?<![A-Za-z0-9.-])[a-z0-9]{6}\.[a-z0-9]{16}(?![A-Za-z0-9.-])")

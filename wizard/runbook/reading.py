@@ -88,6 +88,16 @@ def read_script(script: str) -> Body:
     return Body(guard, _deeds(main), _deeds(always), tuple(_backwards(main)))
 
 
+def secrets_in(script: str) -> Iterator[tuple[str, str]]:
+    """The secrets that it needs: the name, what it is and how it is had."""
+    for each in _function(iter(script.split("\n")), "main"):
+        if isinstance(each, Command) and (found := _SECRET.fullmatch(each.line)):
+            yield found["name"], found["how"]
+
+
+_SECRET = re.compile(r"# SECRET\{(?P<name>[a-z-]+)\} below: (?P<how>.*)", re.S)
+
+
 def _deeds(found: list[_Read]) -> tuple[Deed, ...]:
     return tuple(each for each in found if isinstance(each, File | Gone | Command))
 

@@ -12,17 +12,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from wizard import __version__
-from wizard.model import HYPERVISOR, Probe, Secret
+from wizard.model import HYPERVISOR, OWNER, Probe, Secret, in_words
 from wizard.runbook.book import Material, hosts
 from wizard.runbook.dates import when
 from wizard.runbook.markdown import in_base64, printable, visible
 from wizard.runbook.masking import masker
-from wizard.runbook.reading import read_script
+from wizard.runbook.reading import read_script, secrets_in
 from wizard.runbook.replay import LeftOut, Replay, replays
 from wizard.template import render, text
 
-OWNER = "owner"
-"""The host that is the owner's own machine."""
 END = "END_OF_PART"
 
 Mask = Callable[[str], str]
@@ -73,6 +71,11 @@ class Numbered:
         return 0 if self.is_masked else read_script(self.replay.script).guard
 
     @property
+    def asks(self) -> tuple[tuple[str, str], ...]:
+        """The secrets that it asks for at the keyboard: the name, what it is and how it is had."""
+        return tuple(secrets_in(self.replay.script))
+
+    @property
     def is_masked(self) -> bool:
         return self.masked != self.replay.script
 
@@ -93,7 +96,7 @@ def _numbered(material: Material, found: list[Replay], mask: Mask) -> Iterator[N
 
 def _place(material: Material, host: str) -> str:
     if host == OWNER:
-        return "your own machine"
+        return in_words(host)
     ssh = {name: destination for name, destination, _ in hosts(material.cluster)}.get(host, "")
     guest = (
         "the machine" if any(each.name == host and each.physical for each in material.cluster.guests) else "the guest"
@@ -136,11 +139,14 @@ def _script(material: Material, each: Numbered, mask: Mask) -> str:
         part=part,
         plain=plain,
         end=_end(part),
+        own=each.replay.host == OWNER,
+        asks=[shlex.join((name, _line(mask, words))) for name, words in each.asks],
         job=_job_words(),
         words=_words(
             "words",
             "run",
             *(["fill"] if each.replay.reads else []),
+            *(["secrets"] if each.asks else []),
             *(["login", "guarded"] if each.guard else ["plain"]),
         ),
     )
@@ -203,6 +209,8 @@ def _readme(material: Material, numbered: tuple[Numbered, ...], left_out: tuple[
         scripts=numbered,
         left_out=left_out,
         guarded=[each for each in numbered if each.guard],
+        owners=[each for each in numbered if each.replay.host == OWNER],
+        asking=[each for each in numbered if each.asks],
         hosts=[(name, ssh) for name, ssh, _ in hosts(material.cluster) if ssh],
         line=lambda words: _line(mask, words),
     )
