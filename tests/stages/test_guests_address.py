@@ -166,6 +166,8 @@ def test_networkd_without_netplan() -> None:
     assert f"PermanentMACAddress={MAC}\n" in written.content
     assert f"LinkLocalAddressing=no\nAddress={WANTED}\n" in written.content
     assert commands(found) == ["networkctl reload", "networkctl reconfigure enp7s0"]
+    made = Link("enp7s0", MAC, kind="veth", permanent_mac=MAC)
+    assert f"[Match]\nMACAddress={MAC}\n" in networkd_file(made, ip_interface(WANTED)), "only hardware has its own"
 
 
 def test_done_when_it_is_there_now_and_written_down() -> None:

@@ -111,10 +111,12 @@ def _by_networkd(took: str, link: Link, wanted: Interface) -> Writer | list[Find
 
 
 def networkd_file(link: Link, wanted: Interface) -> str:
+    """A card keeps its own MAC whatever is done to it; only hardware has such a one (systemd.network(5))."""
+    mac = f"MACAddress={link.mac}" if link.kind else f"PermanentMACAddress={link.permanent_mac or link.mac}"
     return f"""\
 # homek8s-wizard: the guest's address on the isolated network
 [Match]
-PermanentMACAddress={link.permanent_mac or link.mac}
+{mac}
 
 [Link]
 RequiredForOnline=no
