@@ -15,7 +15,7 @@ from wizard.cluster import Cluster
 from wizard.facts.kube_certificates import CERTIFICATES, Certificate
 from wizard.facts.kube_nodes import KUBE_NODES, KubeNode, KubeNodes
 from wizard.facts.kube_system import API_VERSION, SYSTEM_PODS, SystemPod
-from wizard.model import AnyFact, Check, Context, Known, Plan, Step
+from wizard.model import AnyFact, Blocked, Check, Context, Known, Plan, Step
 from wizard.stages import nodes
 from wizard.stages.guest_nics import guest
 from wizard.stages.guests_defaults import lan_address
@@ -38,6 +38,8 @@ def checks(ctx: Context, target: str) -> tuple[Check, ...]:
 
 
 def plan(ctx: Context, target: str) -> Plan:
+    if not ctx.see(KUBE_NODES, target).there:
+        return Blocked("join.init", "there is no cluster yet")
     return verdict_of(ctx, QUESTIONS)
 
 

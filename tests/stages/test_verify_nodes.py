@@ -1,0 +1,143 @@
+"""verify.nodes: who is there and Ready, at which address, in which version, with which pods and certificates."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.stages.test_join_cni import data
+from wizard.cluster import Cluster
+from wizard.facts.kube_certificates import CERTIFICATES, Certificate
+from wizard.facts.kube_nodes import KUBE_NODES, KubeNode, KubeNodes
+from wizard.facts.kube_system import API_VERSION, SYSTEM_PODS, SystemPod
+from wizard.model import Blocked, Check, Context, Known, Nothing, Plan, Seen, Unseen, Verdict
+from wizard.stages.verify_nodes import STEP, minor
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+CLUSTER = Cluster.model_validate(data())
+STOPPED = "Kubelet stopped posting node status."
+
+
+def node(name: str, **more: Any) -> KubeNode:
+    number = name[-1]
+    usual = {"machine_id": "", "internal_ip": f"192.168.182.13{number}", "ready": True, "kubelet": "v1.36.4"}
+    return KubeNode(name, **usual | more)
+
+
+def certificate(path: str, days: int) -> Certificate:
+    return Certificate(path, NOW + timedelta(days=days), days)
+
+
+PKI = "/etc/kubernetes/pki"
+GOOD = (certificate(f"{PKI}/apiserver.crt", 364), certificate(f"{PKI}/ca.crt", 3649))
+
+
+def context(*nodes: KubeNode, **changed: Any) -> Context:
+    usual = (node("aki0"), node("aki1"))
+    certificates = {"aki0": GOOD, "aki1": (certificate("/var/lib/kubelet/pki/kubelet-client-current.pem", 364),)}
+    seen: dict[tuple[str, Any], Seen] = {
+        ("aki0", KUBE_NODES): Known(changed.get("found", KubeNodes(nodes or usual))),
+        ("aki0", API_VERSION): Known(changed.get("api", "v1.36.4")),
+        ("aki0", SYSTEM_PODS): changed.get("pods", Known((SystemPod("kube-system", "etcd-aki0", "aki0"),))),
+        **{
+            (name, CERTIFICATES): found if isinstance(found, Unseen) else Known(found)
+            for name, found in (certificates | changed.get("certificates", {})).items()
+        },
+    }
+    return Context(CLUSTER, {(host, fact.id): value for (host, fact), value in seen.items()})
+
+
+def plan(*nodes: KubeNode, **changed: Any) -> Plan:
+    return STEP.plan(context(*nodes, **changed), "aki0")
+
+
+def check(name: str, *nodes: KubeNode, **changed: Any) -> Check:
+    return next(each for each in STEP.checks(context(*nodes, **changed), "aki0") if each.id == f"nodes-{name}")
+
+
+def test_all_is_well() -> None:
+    assert plan() == Nothing("5 checks, nothing stands in the way")
+    assert check("ready").reason == "aki0, aki1: all Ready"
+    assert check("addresses").reason == "aki0 192.168.182.130, aki1 192.168.182.131"
+    assert check("versions").reason == "the API v1.36.4, kubelets v1.36.4"
+    assert check("system-pods").reason == "1 of Kubernetes' own pods run"
+    assert check("certificates").reason == (
+        "good until: aki0 2027-11-22 (apiserver.crt, 364 days); "
+        "aki1 2027-11-22 (kubelet-client-current.pem, 364 days); the authorities until 2036-11-19"
+    )
+    assert STEP.facts(CLUSTER, "aki0")["aki1"] == (CERTIFICATES,)
+
+
+def test_without_a_cluster_there_is_nothing_to_ask() -> None:
+    assert plan(found=KubeNodes(there=False)) == Blocked("join.init", "there is no cluster yet")
+
+
+def test_listed_is_not_ready() -> None:
+    found = plan(node("aki0"), node("aki1", ready=False, reason=STOPPED))
+    assert isinstance(found, Blocked)
+    assert "aki1 is not Ready: Kubelet stopped posting node status" in found.why
+    assert "on aki1: `systemctl status kubelet`" in found.findings[0].cure
+    silent = check("ready", node("aki0"), node("aki1", ready=False))
+    assert silent.reason.endswith("its kubelet has never said anything")
+
+
+def test_one_that_is_missing_and_one_that_nobody_asked_for() -> None:
+    found = check("ready", node("aki0"), node("aki7"))
+    assert (found.verdict, found.reason) == (Verdict.STOP, "aki1 is not in the cluster")
+    assert found.cure == "homek8s-wizard apply join.nodes"
+    stranger = check("strangers", node("aki0"), node("aki1"), node("aki7"))
+    assert stranger.verdict is Verdict.WARN
+    assert "aki7 (192.168.182.137)" in stranger.reason
+    cordoned = check("ready", node("aki0"), node("aki1", schedulable=False))
+    assert (cordoned.verdict, "uncordon aki1" in cordoned.cure) == (Verdict.WARN, True)
+
+
+def test_another_address_than_planned() -> None:
+    found = check("addresses", node("aki0"), node("aki1", internal_ip="192.168.190.101"))
+    assert found.verdict is Verdict.STOP
+    assert found.reason.endswith("aki1 has 192.168.190.101, not 192.168.182.131")
+
+
+@pytest.mark.parametrize(
+    ("api", "kubelet", "words"),
+    [
+        ("v1.36.4", "v1.33.0", ""),
+        ("v1.36.4", "v1.32.9", "over 3 minor versions older"),
+        ("v1.35.1", "v1.36.0", "newer than the API"),
+        ("v1.26.1", "v1.24.0", ""),
+        ("v1.27.1", "v1.24.0", "over 2 minor versions older"),
+    ],
+)
+def test_versions_that_may_be_together(api: str, kubelet: str, words: str) -> None:
+    found = check("versions", node("aki0", kubelet=api), node("aki1", kubelet=kubelet), api=api)
+    assert (found.verdict is Verdict.STOP) == bool(words)
+    assert words in found.reason
+    assert minor("v1.20.2") == 20
+
+
+def test_a_system_pod_that_does_not_run_is_named_with_its_reason() -> None:
+    pods = (
+        SystemPod("kube-system", "coredns-1", "aki1", "coredns CrashLoopBackOff (last: Error with status 1)"),
+        SystemPod("kube-system", "etcd-aki0", "aki0"),
+    )
+    found = check("system-pods", pods=Known(pods))
+    assert found.reason == "kube-system/coredns-1 on aki1: coredns CrashLoopBackOff (last: Error with status 1)"
+    assert "`kubectl -n kube-system describe pod coredns-1`" in found.cure
+    down = check("system-pods", node("aki0"), node("aki1", ready=False, reason=STOPPED), pods=Known(pods))
+    assert down.verdict is Verdict.OK, "that its node is down is said already"
+    unknown = check("system-pods", pods=Unseen("the Kubernetes API does not answer: refused"))
+    assert unknown.verdict is Verdict.UNKNOWN
+
+
+def test_certificates_that_end() -> None:
+    soon = check("certificates", certificates={"aki0": (certificate(f"{PKI}/apiserver.crt", 12), *GOOD)})
+    assert (soon.verdict, "aki0 2026-12-05 (apiserver.crt, 12 days)" in soon.reason) == (Verdict.WARN, True)
+    over = check("certificates", certificates={"aki0": (certificate(f"{PKI}/apiserver.crt", -1), *GOOD)})
+    assert (over.verdict, over.reason) == (Verdict.STOP, "expired: apiserver.crt of aki0")
+    assert "kubeadm certs renew all" in over.cure
+    silent = check("certificates", certificates={"aki1": Unseen("aki1: no route", unreachable=True)})
+    assert silent.reason.endswith("not seen: aki1")
+    unknown = check("certificates", certificates={"aki0": Unseen("openssl is missing"), "aki1": ()})
+    assert (unknown.verdict, unknown.reason) == (Verdict.UNKNOWN, "openssl is missing")

@@ -1,0 +1,139 @@
+"""verify.pods: from what pods found to verdicts that name who does not reach whom, and what helps."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.stages.test_join_cni import data
+from wizard.cluster import Cluster
+from wizard.facts.kube_nodes import KUBE_NODES, KubeNodes
+from wizard.facts.pods_tried import IMAGE, KINDS, NAMESPACE, PODS_TRIED, PodsTried, parse_tried
+from wizard.model import Blocked, Check, Context, FactError, Known, Nothing, Output, Plan, Unseen, Verdict
+from wizard.stages.verify_pods import STEP
+
+FROM_EACH = {"pod": "10.244.0.5", "mtu": "1450", "logs": "", "exec": "", "dns": "", "outside": "", "service": ""}
+PAIRS = (("aki0", "aki1"), ("aki1", "aki0"))
+
+
+def lines(**changed: str) -> str:
+    """Two nodes on which all is well, but for `aki0_dns="no server"` or `aki0_aki1_http="refused"`."""
+    rows = [(kind, node, "-", words) for node in ("aki0", "aki1") for kind, words in FROM_EACH.items()]
+    rows += [(kind, one, other, "") for one, other in PAIRS for kind in ("http", "large", "bulk")]
+    printed = []
+    for kind, node, other, words in rows:
+        key = "_".join(filter(None, (node, other.strip("-"), kind)))
+        result = ("no", changed[key]) if key in changed else ("ok", words)
+        if changed.get(key) != "left out":
+            printed.append("\t".join((kind, node, other, *result)))
+    return "\n".join([*printed, "end\t-\t-\tok\t"]) + "\n"
+
+
+def tried(**changed: str) -> PodsTried:
+    return parse_tried(Output(0, lines(**changed).encode()))
+
+
+def context(found: PodsTried | Unseen, **more: Any) -> Context:
+    seen = found if isinstance(found, Unseen) else Known(found)
+    wish = Cluster.model_validate(data(**more))
+    return Context(wish, {("aki0", PODS_TRIED.id): seen, ("aki0", KUBE_NODES.id): Known(KubeNodes())})
+
+
+def plan(**changed: str) -> Plan:
+    return STEP.plan(context(tried(**changed)), "aki0")
+
+
+def check(name: str, found: PodsTried | None = None, /, more: dict[str, Any] | None = None, **changed: str) -> Check:
+    checks = STEP.checks(context(found or tried(**changed), **more or {}), "aki0")
+    return next(each for each in checks if each.id == f"pods-{name}")
+
+
+def test_all_is_well() -> None:
+    assert plan() == Nothing("9 checks, nothing stands in the way")
+    assert check("run").reason == "one runs on each of aki0, aki1"
+    assert check("http").reason == "2 ways between aki0, aki1: each reaches each other over HTTP"
+    assert "packets of 1450 bytes" in check("large").reason
+    assert check("dns").reason == "kubernetes.default.svc.cluster.local is found from aki0, aki1"
+
+
+def test_a_pair_is_named_and_the_direction_with_it() -> None:
+    found = check("http", aki0_aki1_http="download timed out", aki0_aki1_large="left out", aki0_aki1_bulk="left out")
+    assert (found.verdict, found.reason) == (Verdict.STOP, "1 of 2 ways: aki0 to aki1: download timed out")
+    assert found.cure.startswith("homek8s-wizard check verify.peers")
+    assert isinstance(plan(aki0_aki1_http="timed out"), Blocked)
+
+
+def test_large_packets() -> None:
+    found = check("large", aki1_aki0_large="only in fragments")
+    assert found.reason == "1 of 2 ways: aki1 to aki0: only in fragments"
+    assert "a smaller MTU than 1450" in found.cure
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict"),
+    [("dns", "stop"), ("outside", "warn"), ("service", "stop"), ("logs", "stop"), ("exec", "stop")],
+)
+def test_what_one_node_does_not_have_is_named(name: str, verdict: str) -> None:
+    found = check(name, **{f"aki1_{name}": "it says why"})
+    assert (found.verdict, found.reason) == (verdict, "not from aki1: it says why")
+    assert "aki1" in found.cure
+
+
+def test_a_closed_network_stops_nothing() -> None:
+    found = plan(aki0_outside="no answer", aki1_outside="no answer")
+    assert found == Nothing("9 checks, nothing stands in the way, 1 to weigh")
+
+
+def test_pods_that_do_not_start() -> None:
+    waits = check("run", aki1_pod="ContainerCreating networkPlugin cni failed to set up pod")
+    assert (waits.verdict, "on aki1: `journalctl -u kubelet" in waits.cure) == (Verdict.STOP, True)
+    words = f'ImagePullBackOff Back-off pulling image "{IMAGE}"'
+    image = check("run", aki1_pod=words)
+    assert image.verdict is Verdict.STOP
+    assert image.reason.startswith(f"the image {IMAGE} is not to be had: aki1: ImagePullBackOff")
+    assert "ctr -n k8s.io images import" in image.cure
+    behind = check("run", more={"images": "mirror.home.arpa:5000/k8s"}, aki1_pod=words)
+    assert behind.verdict is Verdict.WARN, "nobody says that a mirror has it"
+
+
+def test_one_node_alone_has_nobody_to_reach() -> None:
+    alone = "\n".join(line for line in lines().splitlines() if "aki1" not in line) + "\n"
+    checks = STEP.checks(context(parse_tried(Output(0, alone.encode()))), "aki0")
+    assert not {check.id for check in checks} & {"pods-http", "pods-large", "pods-bulk"}
+    assert "pods-dns" in {check.id for check in checks}
+
+
+def test_a_pod_that_could_not_be_asked_is_known() -> None:
+    silent = lines(aki1_exec="timed out").replace("mtu\taki1\t-\tok\t1450\n", "")
+    assert parse_tried(Output(0, silent.encode())).silent == ("aki1",)
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        (Output(0, lines().encode().replace(b"end\t", b"")), "broke off: nothing was said"),
+        (Output(3, b"", b"there is no cluster yet"), "broke off: there is no cluster yet"),
+        (Output(0, b""), "broke off"),
+        (Output(0, b"price\taki0\t-\tok\t5\nend\t-\t-\tok\t\n"), "nobody asked"),
+    ],
+)
+def test_a_test_that_broke_off_says_nothing_about_the_rest(output: Output, words: str) -> None:
+    with pytest.raises(FactError, match=words):
+        parse_tried(output)
+
+
+def test_not_measured_is_not_known_and_no_cluster_is_no_question() -> None:
+    assert STEP.plan(context(Unseen("not measured yet")), "aki0") == Nothing(
+        "9 checks, nothing stands in the way, 9 not known"
+    )
+    nobody = Context(context(tried()).cluster, {("aki0", KUBE_NODES.id): Known(KubeNodes(there=False))})
+    assert STEP.plan(nobody, "aki0") == Blocked("join.init", "there is no cluster yet")
+
+
+def test_the_script_is_about_what_its_parser_and_the_words_say() -> None:
+    assert f"image={IMAGE}\n" in PODS_TRIED.command
+    assert f"ns={NAMESPACE}\n" in PODS_TRIED.command
+    said = set(re.findall(r"\b(?:result|say) (\w+) ", PODS_TRIED.command)) | {"dns", "outside"}
+    assert set(KINDS) <= said
