@@ -32,9 +32,9 @@ READY = 300
 def join(ctx: Context, target: str, endpoint: str) -> Part:
     file = _config(ctx, target, endpoint)
     actions = (
+        file,
         heard(ANSWER, f"the Kubernetes API answers at {endpoint}", _answers(endpoint)),
         Run(("same_time", endpoint), "compare the clocks"),
-        file,
         *_validated(ctx, target),
         Run(
             ("kubeadm_does", "join", "--config", PATH),
@@ -68,8 +68,7 @@ def _answers(endpoint: str) -> tuple[str, ...]:
 
     Everybody may ask for the version (ClusterRole system:public-info-viewer), as everybody may read cluster-info.
     """
-    speak = ("kubectl", "--kubeconfig=/dev/null", f"--server=https://{endpoint}", "--insecure-skip-tls-verify")
-    return (*speak, "--request-timeout=5s", "get", "--raw", "/version")
+    return ("curl", "-skSf", "--max-time", "5", "--output", "/dev/null", f"https://{endpoint}/version")
 
 
 def _validated(ctx: Context, target: str) -> Iterator[Action]:
