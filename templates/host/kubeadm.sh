@@ -2,7 +2,8 @@
 
 kubeadm_does() { # ARGUMENT…: kubeadm, its own lines as they come; every ten seconds what it waits for
   heard=$(mktemp -d /run/hk8s-kubeadm.XXXXXX)
-  : >"$heard/log"
+  began=$(date +%s)
+  touch "$heard/began" "$heard/log"
   kubeadm_heeds $$ &
   { kubeadm "$@" 2>&1 </dev/null || echo "$?" >"$heard/failed"; } | tee "$heard/log"
   kill "$!" 2>/dev/null || true
@@ -12,7 +13,7 @@ kubeadm_does() { # ARGUMENT…: kubeadm, its own lines as they come; every ten s
 
 kubeadm_heeds() { # PROCESS: while it lives, what is new of the kubelet, or how many images have come
   said=
-  while sleep 10 && kill -0 "$1" 2>/dev/null; do
+  while sleep 10 >/dev/null 2>&1 && kill -0 "$1" 2>/dev/null; do
     if tail -n 1 "$heard/log" | grep -qE 'Pulling images|config images pull'; then
       now="$(ctr -n k8s.io images ls -q 2>/dev/null | grep -c /kube-) images of Kubernetes are here so far"
     else
@@ -24,13 +25,15 @@ kubeadm_heeds() { # PROCESS: while it lives, what is new of the kubelet, or how 
   done
 }
 
-kubelet_said() { # LINES: the last that it logged itself: where it gives up, thousands about its threads follow
-  journalctl --unit kubelet --lines 5000 --output cat --quiet --no-pager 2>/dev/null |
+kubelet_said() { # LINES: the last that it logged since kubeadm began: where it gives up, thousands about threads follow
+  journalctl --unit kubelet --since "@$began" --lines 5000 --output cat --quiet --no-pager 2>/dev/null |
     grep -E '^[IWEF][0-9]{4} |^kubelet|[Ff]ailed' | tail -n "$1" | cut -c -300
 }
 
 kubelet_worst() { # why it gave up, within the last minute; else the last error; else the last line
-  journalctl --unit kubelet --since -1min --output cat --quiet --no-pager 2>/dev/null | awk '
+  since=$(($(date +%s) - 60))
+  [ "$since" -gt "$began" ] || since=$began
+  journalctl --unit kubelet --since "@$since" --output cat --quiet --no-pager 2>/dev/null | awk '
     /^F[0-9][0-9][0-9][0-9] |failed to run [Kk]ubelet/ { fatal = $0 }
     /^E[0-9][0-9][0-9][0-9] / { error = $0 }
     /./ { last = $0 }
@@ -39,9 +42,11 @@ kubelet_worst() { # why it gave up, within the last minute; else the last error;
 }
 
 kubeadm_failed() { # STATUS VERB: what explains it, the shortest explanation last
-  say "the kubelet's last lines (journalctl -u kubelet)"
-  kubelet_said 15
-  find /var/log/pods -path '*/kube-system_*.log' -printf '%T@ %p\n' 2>/dev/null | sort -rn | head -n 4 | while read -r _ log; do
+  if [ -n "$(kubelet_said 1)" ]; then
+    say "the kubelet's last lines (journalctl -u kubelet)"
+    kubelet_said 15
+  fi
+  find /var/log/pods -path '*/kube-system_*.log' -newer "$heard/began" -printf '%T@ %p\n' 2>/dev/null | sort -rn | head -n 4 | while read -r _ log; do
     say "the end of $log"
     tail -n 4 "$log" | cut -c -300
   done
@@ -68,7 +73,6 @@ node_faults() { # what is known to keep a node from coming up
 }
 
 kubeadm_away() { # kubeadm's work on this node goes, and what a pod network left: files, links, packet rules
-  say "kubeadm reset --force"
   kubeadm_does reset --force --cri-socket unix:///run/containerd/containerd.sock
   say "remove what kubeadm reset leaves: etcd's data, /etc/cni/net.d, links and packet rules of pods"
   [ ! -d /var/lib/etcd ] || find /var/lib/etcd -mindepth 1 -delete

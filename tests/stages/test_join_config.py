@@ -92,8 +92,8 @@ def test_a_node_is_registered_with_its_name_its_socket_and_its_address_on_the_la
 @pytest.mark.parametrize("version", [versions[0] for versions in APIS.values()])
 def test_a_worker_and_a_control_plane_join(version: str) -> None:
     [worker] = documents(join_yaml(node(version), "a:6443", HASH, TOKEN))
-    shared = {"timeouts": {"discovery": "2m0s"}} if version == "v1.31.0" else {}
-    own = {} if shared else {"timeout": "2m0s"}
+    shared = {"timeouts": {"discovery": "1m0s"}} if version == "v1.31.0" else {}
+    own = {} if shared else {"timeout": "1m0s"}
     token = {"apiServerEndpoint": "a:6443", "token": TOKEN, "caCertHashes": [f"sha256:{HASH}"]}
     assert worker["discovery"] == {"bootstrapToken": token, **own}
     assert set(worker) == {"apiVersion", "kind", "discovery", "nodeRegistration", *shared}

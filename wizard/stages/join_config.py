@@ -20,7 +20,7 @@ VALIDATES = 26
 """The first minor whose kubeadm surely has `config validate` (kubernetes.io, kubeadm config)."""
 
 
-PATIENCE = "2m0s"
+PATIENCE = "1m0s"
 """For the signature of a token that was just minted, which comes within seconds; kubeadm's own is 5 minutes."""
 
 
