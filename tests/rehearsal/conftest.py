@@ -29,10 +29,10 @@ class Pool:
         self._all: dict[str, Rehearsal] = {}
         self._used: set[str] = set()
 
-    def fresh(self, name: str, suite: str, bare: bool, guests: int, midway: bool) -> Rehearsal:
+    def fresh(self, name: str, suite: str, bare: bool, guests: int, nodes: int, midway: bool) -> Rehearsal:
         if name not in self._all:
             self._all[name] = Rehearsal(name)
-            self._all[name].up(suite, bare, guests=guests, midway=midway)
+            self._all[name].up(suite, bare, guests=guests, nodes=nodes, midway=midway)
         elif name in self._used:
             self._all[name].reset()
         self._used.add(name)
@@ -69,17 +69,24 @@ def _pool() -> Iterator[Pool]:
 def hypervisor(_pool: Pool) -> Hypervisor:
     """A factory: `hypervisor()`, `hypervisor("trixie")`, `hypervisor(bare=True)`, `hypervisor(which="second")`.
 
-    `guests=2` has two in its cluster.yaml to be made; `midway=True` has the article half done, with guests that run.
+    `guests=2` has two in its cluster.yaml to be made; `midway=True` has the article half done, with guests that run;
+    `nodes=3` has three machines beside it that can become Kubernetes nodes.
     """
     given: dict[str, Rehearsal] = {}
 
     def make(
-        suite: str = "bookworm", *, bare: bool = False, guests: int = 0, midway: bool = False, which: str = ""
+        suite: str = "bookworm",
+        *,
+        bare: bool = False,
+        guests: int = 0,
+        nodes: int = 0,
+        midway: bool = False,
+        which: str = "",
     ) -> Rehearsal:
-        kinds = ["bare" if bare else "", f"g{guests}" if guests else "", "midway" if midway else ""]
-        name = "-".join(filter(None, ["pytest", str(os.getpid()), suite, *kinds, which]))
+        kinds = [f"g{guests}" if guests else "", f"n{nodes}" if nodes else "", "midway" if midway else ""]
+        name = "-".join(filter(None, ["pytest", str(os.getpid()), suite, "bare" if bare else "", *kinds, which]))
         if name not in given:
-            given[name] = _pool.fresh(name, suite, bare, guests, midway)
+            given[name] = _pool.fresh(name, suite, bare, guests, nodes, midway)
         return given[name]
 
     return make
