@@ -1,0 +1,120 @@
+"""join.prerequisites on machines of their own: a fresh one, and one set up badly; restarted, and given back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rehearsal.wizard_on import WizardOn
+from wizard.rehearsal import Rehearsal
+
+FRESH, SPOILED = "aki0", "aki1"
+STEP = "join.prerequisites"
+DOCKERS = '# what docker.com\'s package brings\ndisabled_plugins = ["cri"]\n'
+SWAP = "/swap.img\tnone\tswap\tsw\t0\t0"
+SPOIL = f"""set -e
+apt-get -qq -y install --no-install-recommends containerd >/dev/null 2>&1
+cat >/etc/containerd/config.toml <<'END'
+{DOCKERS}END
+systemctl restart containerd
+printf '# swap of the installer\\n{SWAP}\\n' >>/etc/fstab
+systemctl daemon-reload
+hostnamectl set-hostname debian
+sysctl -qw net.bridge.bridge-nf-call-iptables=0
+"""
+
+
+def wizard_on(machine: Rehearsal, directory: Path) -> WizardOn:
+    """With the nodes alone: neither bridge nor isolated network is asked for, so nothing is done on the hypervisor."""
+    wizard = WizardOn(machine, directory)
+    text = wizard.cluster_file.read_text()
+    text = text[: text.index("bridge:\n")] + text[text.index("kubernetes:\n") :]
+    wizard.cluster_file.write_text(re.sub(r"    isolated_.*\n", "", text))
+    return wizard
+
+
+def wish(wizard: WizardOn, version: str) -> None:
+    text = wizard.cluster_file.read_text()
+    wizard.cluster_file.write_text(re.sub(r'  version: "[^"]*"', f'  version: "{version}"', text))
+
+
+def planned(wizard: WizardOn, target: str) -> Any:
+    found = wizard.json("plan", f"{STEP}@{target}")["steps"]
+    return next(each for each in found if (each["step"], each["target"]) == (STEP, target))
+
+
+def picture(machine: Rehearsal, host: str) -> dict[str, str]:
+    """What undo must bring back: files, packages, the name, and settings of the kernel."""
+    asked = {
+        "files": "find /etc /opt -xdev -type f ! -name '*-' ! -path '*/ssl/certs/*' ! -name ld.so.cache "
+        "! -name .pwd.lock | sort | xargs -d '\\n' sha256sum",
+        "packages": "dpkg-query -W -f='${Package} ${Version} ${db:Status-Status}\\n'; apt-mark showhold",
+        "name": "hostname; cat /etc/hostname",
+        "settings": "sysctl net.ipv4.ip_forward net.bridge.bridge-nf-call-iptables",
+        "units": "systemctl list-unit-files --state=enabled,masked --no-legend | grep -E 'swap|container|kubelet' || :",
+    }
+    return {what: machine.inside(command, host=host) for what, command in asked.items()}
+
+
+def as_a_node(machine: Rehearsal, host: str) -> None:
+    """By other eyes than the wizard's: what kubeadm and the kubelet will look at."""
+    said = machine.inside("kubeadm version -o short; kubelet --version; apt-mark showhold", host=host).split()
+    assert said == ["v1.20.2", "Kubernetes", "v1.20.2", "kubeadm", "kubectl", "kubelet"]
+    plugins = machine.inside("ctr plugins ls | grep 'grpc.v1 *cri'", host=host)
+    assert plugins.split()[-1] == "ok"
+    runs_with = machine.inside("containerd config dump", host=host)
+    assert 'bin_dir = "/opt/cni/bin"' in runs_with
+    assert 'sandbox_image = "k8s.gcr.io/pause:3.2"' in runs_with
+    values = machine.inside("sysctl -n net.ipv4.ip_forward net.bridge.bridge-nf-call-iptables", host=host)
+    assert values.split() == ["1", "1"]
+    assert machine.inside("hostname; cat /etc/hostname", host=host).split() == [host, host]
+    assert machine.inside(f"getent hosts {FRESH}", host=SPOILED).split()[0] == "192.168.182.130"
+    assert not machine.inside("grep -E '^[^#].*swap' /etc/fstab || true", host=host)
+
+
+@pytest.fixture
+def two(hypervisor: Callable[..., Rehearsal]) -> Rehearsal:
+    return hypervisor(nodes=2)
+
+
+def test_from_fresh_and_from_spoiled_to_done_and_back(two: Rehearsal, tmp_path: Path) -> None:
+    wizard = wizard_on(two, tmp_path / "wizard")
+    two.inside(SPOIL, host=SPOILED)
+    before = {name: picture(two, name) for name in (FRESH, SPOILED)}
+
+    wish(wizard, "1.20.9")
+    refused = wizard.run("apply", f"{STEP}@{FRESH}", "--yes")
+    assert refused.returncode == 1, refused.stderr
+    assert "versions that apt knows: 1.20.2-1.1" in refused.stderr
+    assert "there is no kubelet 1.20.9-*" in refused.stderr
+
+    wish(wizard, "1.20")
+    why = planned(wizard, SPOILED)["reason"]
+    assert "swap comes back with the next boot (/etc/fstab)" in why
+    assert "serves no Kubernetes (its CRI plugin is switched off)" in why
+    assert "it calls itself debian" in why
+    wizard.ok("apply", STEP, "--yes", timeout=600)
+    for name in (FRESH, SPOILED):
+        as_a_node(two, name)
+        assert planned(wizard, name)["state"] == "done"
+    assert two.inside("cat /etc/containerd/config.toml", host=SPOILED).startswith("version = 2\n# what docker.com's")
+    assert f"# homek8s-wizard: no swap on a node of Kubernetes. {SWAP}" in two.inside("cat /etc/fstab", host=SPOILED)
+
+    two.reboot(host=SPOILED)
+    as_a_node(two, SPOILED)
+    again = planned(wizard, SPOILED)
+    assert again["state"] == "done", again["reason"]
+
+    wish(wizard, "1.21")
+    other = wizard.run("plan", f"{STEP}@{FRESH}")
+    assert "aki0 has kubelet 1.20.2, kubeadm 1.20.2" not in other.stdout
+    assert "aki0 has kubeadm 1.20.2, and cluster.yaml asks for Kubernetes 1.21" in other.stdout
+    wish(wizard, "1.20")
+
+    wizard.ok("undo", STEP, "--yes", timeout=600)
+    for name in (FRESH, SPOILED):
+        assert picture(two, name) == before[name]

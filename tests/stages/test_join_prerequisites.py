@@ -1,0 +1,595 @@
+"""join.prerequisites: a fresh node, each thing that can be wrong with one, what stops it, what is left to its owner."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from ipaddress import ip_interface
+from typing import Any
+
+import pytest
+
+from wizard import catalog
+from wizard.actions import EditLine, Install, OnUndo, Run, TakeBack, Wait, WriteFile
+from wizard.cluster import Cluster
+from wizard.facts.containerd import CONFIG, CONTAINERD, Containerd, Effective
+from wizard.facts.kube_images import KubeImages, kube_images
+from wizard.facts.kube_packages import KEYRING, KUBE_PACKAGES, LIST, KubePackages
+from wizard.facts.kubeadm import KUBEADM, Kubeadm
+from wizard.facts.network import LINKS, ROUTES, Address, Link, Links, Route
+from wizard.facts.node_firewall import NODE_FIREWALL, NodeFirewall
+from wizard.facts.node_kernel import NODE_KERNEL, SETTINGS, NodeKernel
+from wizard.facts.node_names import HOSTS, NODE_NAMES, NodeNames, leads_to
+from wizard.facts.node_swap import FSTAB, SWAP, Swap, SwapUnit
+from wizard.facts.owner_files import owner_file
+from wizard.facts.storage import ETCD_FSYNC, Fsync
+from wizard.facts.system import CLOCK, Clock
+from wizard.facts.ufw import UFW, Ufw, UfwRule
+from wizard.facts.units import Unit
+from wizard.model import OWNER, AnyFact, Blocked, Context, Do, Known, Nothing, Plan, Refused, Risk, Seen
+from wizard.script import compile_part
+from wizard.stages.join_area import (
+    CLOUD_FILE,
+    MODULES_FILE,
+    NETWORK_MANAGER_FILE,
+    NODE_FILES,
+    PATHS,
+    SYSCTL_FILE,
+)
+from wizard.stages.join_firewall import ports, spelled
+from wizard.stages.join_kernel import wanted_files
+from wizard.stages.join_names import BEGIN, END, STAYS
+from wizard.stages.join_network_manager import CONTENT, UNITS
+from wizard.stages.join_prerequisites import STEP
+
+IMAGES = ("k8s/kube-apiserver:v1.36.4", "k8s/kube-proxy:v1.36.4", "registry.k8s.io/pause:3.10.1")
+LINES = "192.168.182.130 aki0\n192.168.182.131 aki1\n"
+OWN_HOSTS = f"127.0.0.1 localhost\n{BEGIN}\n{LINES}{END}\n"
+VERSIONS = dict.fromkeys(("kubelet", "kubeadm", "kubectl"), "1.36.4")
+READY = KubePackages(VERSIONS, tuple(VERSIONS), tuple(VERSIONS), service=True, enabled=True)
+FITTED = Effective((), True, ("/opt/cni/bin",), IMAGES[2])
+RUNS = Containerd("1.7.24", ("containerd",), "", True, True, config="version = 2\n", effective=FITTED)
+KERNEL = NodeKernel(True, True, "", True, settings=dict(SETTINGS), memory=8 * 1024**3)
+
+
+def cluster(*guests: dict[str, Any], accept: tuple[str, ...] = (), **kubernetes: Any) -> Cluster:
+    two = (
+        {"name": "aki0", "role": "control-plane", "ssh": "owner@192.168.182.130"},
+        {"name": "aki1", "role": "worker", "ssh": "owner@192.168.182.131"},
+    )
+    return Cluster.model_validate(
+        {
+            "name": "home",
+            "hypervisor": {"ssh": "owner@192.168.182.100", "accept": list(accept)},
+            "kubernetes": {"version": "1.36", **kubernetes},
+            "guests": list(guests or two),
+        }
+    )
+
+
+def links(at: str) -> Links:
+    return Links((Link("enp1s0", "52:54:00:00:00:01", addresses=(Address(ip_interface(f"{at}/24")),)),))
+
+
+def files(**changed: str | None) -> Mapping[str, str | None]:
+    here: dict[str, str | None] = {**dict.fromkeys(PATHS), **wanted_files(), HOSTS: OWN_HOSTS, FSTAB: "", LIST: "x"}
+    return here | changed
+
+
+def context(
+    wanted: Cluster | None = None, said: Mapping[AnyFact[Any], object] | None = None, **others: object
+) -> Context:
+    """aki0 as it should be, but for what is `said`; the hypervisor's facts are not there at all."""
+    asked = wanted or cluster()
+    kubernetes = asked.kubernetes
+    assert kubernetes is not None
+    values: dict[AnyFact[Any], object] = {
+        SWAP: Swap(),
+        NODE_KERNEL: KERNEL,
+        NODE_NAMES: NodeNames("aki0", "aki0"),
+        NODE_FILES: files(),
+        NODE_FIREWALL: NodeFirewall(),
+        UFW: Ufw(),
+        UNITS: {},
+        CONTAINERD: RUNS,
+        KUBE_PACKAGES: READY,
+        KUBEADM: Kubeadm(),
+        CLOCK: Clock(True, 2026),
+        LINKS: links("192.168.182.130"),
+        ROUTES: (Route("default", "192.168.182.1", "enp1s0"),),
+        kube_images(kubernetes.version, kubernetes.images or ""): KubeImages(IMAGES, IMAGES),
+        **(said or {}),
+    }
+    seen: dict[tuple[str, str], Seen] = {("aki0", fact.id): Known(value) for fact, value in values.items()}
+    return Context(asked, seen | {key: Known(value) for key, value in others.items()})  # type: ignore[misc]
+
+
+def plan(said: Mapping[AnyFact[Any], object] | None = None, wanted: Cluster | None = None) -> Plan:
+    return STEP.plan(context(wanted, said), "aki0")
+
+
+def do(said: Mapping[AnyFact[Any], object] | None = None, wanted: Cluster | None = None) -> Do:
+    found = plan(said, wanted)
+    assert isinstance(found, Do), found
+    for number, part in enumerate(found.parts, 1):
+        script = compile_part(STEP.id, "aki0", part, number=number, count=len(found.parts))
+        subprocess.run(["sh", "-n"], input=script, text=True, check=True)
+    return found
+
+
+def actions(found: Do) -> list[Any]:
+    return [action for part in found.parts for action in part.actions]
+
+
+def commands(found: Do) -> list[str]:
+    return [" ".join(action.argv) for action in actions(found) if isinstance(action, Run)]
+
+
+def written(found: Do, path: str) -> str:
+    return next(action.content for action in actions(found) if isinstance(action, WriteFile) and action.path == path)
+
+
+def stopped(found: Plan) -> list[str]:
+    assert isinstance(found, Blocked | Refused), found
+    assert all(finding.cure for finding in found.findings)
+    return [finding.id for finding in found.findings]
+
+
+# ---------------------------------------------------------------- all of it, nothing of it
+
+
+def test_all_is_well() -> None:
+    assert plan() == Nothing(
+        "aki0 has kubelet 1.36.4, kubeadm 1.36.4, kubectl 1.36.4, held, containerd 1.7.24 (control groups by systemd), "
+        "no swap, and the names of all nodes."
+    )
+
+
+def test_a_fresh_node() -> None:
+    fresh = {
+        KUBE_PACKAGES: KubePackages(tools=("ca-certificates",)),
+        CONTAINERD: Containerd(candidate="1.7.24~ds1-6+deb13u1"),
+        NODE_KERNEL: replace(KERNEL, settings={"net.ipv4.ip_forward": "0"}),
+        NODE_FILES: dict.fromkeys(PATHS),
+        kube_images("1.36"): KubeImages(registry="registry.k8s.io", answered=True),
+    }
+    found = do(fresh)
+    assert [part.title for part in found.parts] == [
+        "the system on aki0",
+        "containerd on aki0",
+        "Kubernetes's programs on aki0",
+    ]
+    assert all(part.on == "aki0" for part in found.parts)
+    installed = [action.packages for action in actions(found) if isinstance(action, Install)]
+    assert installed == [("containerd",), ("curl", "gpg"), ("kubelet=1.36.*", "kubeadm=1.36.*", "kubectl=1.36.*")]
+    assert f"kube_key https://pkgs.k8s.io/core:/stable:/v1.36/deb/Release.key {KEYRING}" in commands(found)
+    assert f"deb [signed-by={KEYRING}] https://pkgs.k8s.io/core:/stable:/v1.36/deb/ /\n" in written(found, LIST)
+    assert "apt-mark hold kubelet kubeadm kubectl" in commands(found)
+    assert 'sandbox_image = "registry.k8s.io/pause:3.10.1"' in written(found, CONFIG)
+    order = [type(action).__name__ for action in found.parts[1].actions]
+    assert order == ["WriteFile", "Install", "Run", "Run", "Wait"]  # dpkg keeps a file that is there
+
+
+def test_every_example_can_be_planned_unconnected() -> None:
+    wanted = cluster(endpoint="k8s-api.home.arpa", packages={"repository": "https://m/deb/", "key": "key.asc"})
+    for target in STEP.targets(wanted):
+        found = STEP.plan(Context(wanted, STEP.fresh(wanted)), target)
+        assert isinstance(found, Do), found
+        assert "192.168.182.130 k8s-api.home.arpa" in " ".join(commands(found))
+    assert STEP.targets(cluster()) == ("aki0", "aki1")
+    assert catalog.find("join.prerequisites") is STEP
+    assert STEP.side_by_side(wanted, "aki1")
+    assert STEP.look(wanted, "aki0")[0].startswith("ssh owner@192.168.182.130 ")
+    offered = STEP.defaults(Context(wanted))
+    assert offered["kubernetes.endpoint"][0].value == "home-api.home.arpa"
+
+
+def test_nothing_is_asked_of_the_hypervisor() -> None:
+    assert set(STEP.facts(cluster(), "aki1")) == {"aki0", "aki1"}
+    assert ETCD_FSYNC not in STEP.facts(cluster(), "aki1")["aki1"]
+    assert ETCD_FSYNC in STEP.facts(cluster(), "aki0")["aki0"]
+
+
+# ---------------------------------------------------------------- swap
+
+
+def test_swap_is_off_for_good() -> None:
+    units = (SwapUnit("dev-zram0.swap", "loaded", "active"), SwapUnit("swap.img.swap", "loaded", "active", FSTAB))
+    fstab = "# mine\n/swap.img none swap sw 0 0\n"
+    found = do({SWAP: Swap(("/swap.img",), units), NODE_FILES: files(**{FSTAB: fstab})})
+    assert found.why == "swap is on (/swap.img)"
+    off, back, line, mask, reload = actions(found)
+    assert (off.argv, off.undo.argv) == (("swapoff", "-a"), ("swapon", "-a"))
+    assert back == OnUndo(Run(("systemctl", "daemon-reload")))
+    assert isinstance(line, EditLine)
+    assert line.now == "# homek8s-wizard: no swap on a node of Kubernetes. /swap.img none swap sw 0 0"
+    assert mask.argv == ("systemctl", "mask", "--now", "--", "dev-zram0.swap")
+    assert reload.argv == ("systemctl", "daemon-reload")
+
+
+def test_a_line_with_tabs_needs_the_whole_file() -> None:
+    fstab = "/dev/sda1 / ext4 defaults 0 1\n/swap.img\tnone\tswap\tsw\t0\t0\n"
+    found = do({NODE_FILES: files(**{FSTAB: fstab})})
+    assert found.why == "swap comes back with the next boot (/etc/fstab)"
+    assert written(found, FSTAB) == (
+        "/dev/sda1 / ext4 defaults 0 1\n"
+        "# homek8s-wizard: no swap on a node of Kubernetes. /swap.img\tnone\tswap\tsw\t0\t0\n"
+    )
+    secret = "//nas/x /x cifs user=me,password=hunter2 0 0\n"
+    assert stopped(plan({NODE_FILES: files(**{FSTAB: fstab + secret})})) == ["secrets-in-fstab"]
+    spaces = secret + "/swap.img none swap sw 0 0\n"
+    assert "hunter2" not in compile_part(STEP.id, "aki0", do({NODE_FILES: files(**{FSTAB: spaces})}).parts[0])
+
+
+def test_what_is_masked_stays_so() -> None:
+    masked = (SwapUnit("zramswap.service", "masked", "inactive"),)
+    assert isinstance(plan({SWAP: Swap((), masked)}), Nothing)
+
+
+# ---------------------------------------------------------------- kernel
+
+
+def test_settings_now_and_after_a_boot() -> None:
+    values = {**SETTINGS, "net.ipv4.ip_forward": "0"}
+    found = do({NODE_KERNEL: replace(KERNEL, settings=values)})
+    assert found.why == "net.ipv4.ip_forward is not 1"
+    assert commands(found) == [f"sysctl -qp {SYSCTL_FILE}"]
+    assert actions(found)[0] == OnUndo(Run(("sysctl", "-qw", "net.ipv4.ip_forward=0")))
+    unsaid = do({NODE_FILES: files(**{SYSCTL_FILE: None, MODULES_FILE: None})})
+    assert unsaid.why == "nothing says for the next boot that modules and settings of the kernel stay so"
+    assert commands(unsaid) == []
+
+
+def test_modules() -> None:
+    found = do({NODE_KERNEL: replace(KERNEL, overlay=False, settings={"net.ipv4.ip_forward": "1"})})
+    assert found.why.startswith("the kernel has not loaded overlay and br_netfilter; net.bridge.")
+    assert commands(found)[:2] == ["modprobe overlay", "modprobe br_netfilter"]
+
+
+# ---------------------------------------------------------------- names
+
+
+def test_its_own_name() -> None:
+    found = do({NODE_NAMES: NodeNames("debian", "debian.home.arpa")})
+    assert found.why == "it calls itself debian"
+    [rename] = actions(found)
+    assert rename.argv == ("hostnamectl", "set-hostname", "aki0")
+    assert rename.undo.argv == ("hostnamectl", "set-hostname", "debian.home.arpa")
+    assert isinstance(plan({NODE_NAMES: NodeNames("aki0.home.arpa", "aki0.home.arpa")}), Nothing)
+    assert isinstance(plan({NODE_NAMES: NodeNames("other", "other"), KUBEADM: Kubeadm(joined=True)}), Nothing)
+
+
+def test_the_names_of_all_nodes() -> None:
+    found = do({NODE_FILES: files(**{HOSTS: "127.0.0.1 localhost\n"})})
+    [block] = actions(found)
+    assert block.argv == ("put_block", HOSTS, BEGIN, END, "192.168.182.130 aki0", "192.168.182.131 aki1")
+    assert block.undo.argv == ("put_block", HOSTS, BEGIN, END)
+    older = f"127.0.0.1 localhost\n{BEGIN}\n10.0.0.1 aki0\n{END}\n::1 localhost\n"
+    [changed] = actions(do({NODE_FILES: files(**{HOSTS: older})}))
+    assert changed.undo.argv == ("put_block", HOSTS, BEGIN, END, "10.0.0.1 aki0")
+
+
+def test_the_name_of_the_api() -> None:
+    name = "k8s-api.home.arpa"
+    wanted = cluster(endpoint=name)
+    found = do({leads_to(name): ()}, wanted)
+    assert commands(found)[0].endswith(f"192.168.182.130 {name}")
+    assert any(f"No name server knows {name}" in note for note in found.notes)
+    assert isinstance(plan({leads_to(name): ("192.168.182.130",)}, wanted), Nothing)
+    ours = f"{BEGIN}\n{LINES}192.168.182.130 {name}\n{END}\n"
+    kept = {leads_to(name): ("192.168.182.130",), NODE_FILES: files(**{HOSTS: ours})}
+    assert isinstance(plan(kept, wanted), Nothing)
+    assert isinstance(plan(wanted=cluster(endpoint="192.168.182.200")), Nothing)
+
+
+def test_an_address_that_only_the_node_knows() -> None:
+    """`ssh: aki1` is an alias of the owner's; the default route tells where it is."""
+    alias = cluster(
+        {"name": "aki0", "role": "control-plane", "ssh": "owner@192.168.182.130"},
+        {"name": "aki1", "role": "worker", "ssh": "aki1"},
+    )
+    ctx = context(alias, {NODE_FILES: files(**{HOSTS: ""})})
+    there = {LINKS: links("192.168.182.77"), ROUTES: (Route("default", "192.168.182.1", "enp1s0"),)}
+    asked = Context(alias, {**ctx.seen, **{("aki1", fact.id): Known(value) for fact, value in there.items()}})
+    found = STEP.plan(asked, "aki0")
+    assert isinstance(found, Do)
+    assert commands(found)[0].endswith("192.168.182.130 aki0 192.168.182.77 aki1")
+    silent = STEP.plan(ctx, "aki0")
+    assert isinstance(silent, Do)
+    assert commands(silent)[0].endswith("192.168.182.130 aki0")
+
+
+def test_cloud_init_is_kept_from_etc_hosts() -> None:
+    found = do({NODE_NAMES: NodeNames("aki0", "aki0", rewritten=True)})
+    assert found.why == "cloud-init writes /etc/hosts anew at each boot"
+    assert written(found, CLOUD_FILE) == STAYS
+
+
+def test_network_manager_leaves_pods_alone() -> None:
+    runs = {UNITS: {"NetworkManager.service": Unit("loaded", "active", "enabled")}}
+    found = do(runs)
+    assert found.why == "NetworkManager would manage the interfaces of pods"
+    assert "interface-name:cali*;" in written(found, NETWORK_MANAGER_FILE)
+    assert isinstance(plan({**runs, NODE_FILES: files(**{NETWORK_MANAGER_FILE: CONTENT})}), Nothing)
+
+
+# ---------------------------------------------------------------- a firewall
+
+LAN = "192.168.182.0/24"
+
+
+def test_ufw_is_opened_for_nodes_and_pods() -> None:
+    found = do({UFW: Ufw(True, True, True)})
+    assert found.why == "its firewall (ufw) keeps the other nodes out"
+    said = commands(found)
+    assert said[0] == (
+        f"ufw allow proto tcp from {LAN} to any port "
+        "10250,10256,30000:32767,6443,2379:2380,10257,10259,179,5473 comment homek8s: nodes and pods"
+    )
+    assert said[1].startswith(f"ufw allow proto udp from {LAN} to any port 30000:32767,4789 ")
+    assert said[2].startswith("ufw allow proto tcp from 10.244.0.0/16 ")
+    assert said[-1] == "ufw route allow from 10.244.0.0/16 comment homek8s: pods"
+    assert all(action.undo.argv[:2] in (("ufw", "delete"), ("ufw", "route")) for action in actions(found))
+
+
+def test_ufw_that_is_open_already() -> None:
+    anywhere = [UfwRule("allow", "any", "any", source="192.168.0.0/16"), UfwRule("allow", source="10.0.0.0/8")]
+    route = UfwRule("route:allow", source="10.244.0.0/16")
+    assert isinstance(plan({UFW: Ufw(True, True, True, (*anywhere, route))}), Nothing)
+    some = UfwRule("allow", "tcp", "30000:32767,10250,10256", source=LAN)
+    said = commands(do({UFW: Ufw(True, True, True, (some, anywhere[1], route))}))
+    assert said[0].startswith(f"ufw allow proto tcp from {LAN} to any port 6443,2379:2380,")
+    assert isinstance(plan({UFW: Ufw(True)}), Nothing)
+    accepting = Ufw(True, True, True, input_policy="ACCEPT", forward_policy="ACCEPT")
+    assert isinstance(plan({UFW: accepting}), Nothing)
+
+
+def test_a_worker_lets_in_less() -> None:
+    assert "6443" not in ports(cluster(), "aki1")["tcp"]
+    assert spelled(cluster(cni="cilium"), "aki1") == "10250, 10256, 30000-32767, 4240 (TCP) and 30000-32767, 8472 (UDP)"
+
+
+def test_other_firewalls_are_told_of() -> None:
+    found = plan({NODE_FIREWALL: NodeFirewall(drops=("inet filter", "ip filter"))})
+    assert isinstance(found, Nothing)
+    assert "nftables' table inet filter filters on aki0, and is left to you: from 192.168.182.0/24" in found.why
+    assert "6443" in found.why
+    beside = plan({NODE_FIREWALL: NodeFirewall(drops=("ip filter",)), UFW: Ufw(True, True, True)})
+    assert not any("nftables" in note for note in beside.notes)  # type: ignore[union-attr]
+    assert "firewalld filters on aki0" in plan({NODE_FIREWALL: NodeFirewall(firewalld=True)}).why
+    opened = ("10250/tcp", "10256/tcp", "30000-32767/tcp", "6443/tcp", "2379-2380/tcp", "10257/tcp", "10259/tcp")
+    pods = ("179/tcp", "5473/tcp", "30000-32767/udp", "4789/udp")
+    silent = plan({NODE_FIREWALL: NodeFirewall(True, (*opened, *pods))})
+    assert "firewalld" not in silent.why
+
+
+# ---------------------------------------------------------------- containerd
+
+
+def test_dockers_containerd_is_made_to_serve() -> None:
+    config = '# a comment\ndisabled_plugins = ["cri"]\n'
+    there = replace(RUNS, packages=("containerd.io",), config=config, effective=Effective(("cri",)))
+    found = do({CONTAINERD: there})
+    assert "serves no Kubernetes" in found.why
+    assert "# a comment\ndisabled_plugins = []" in written(found, CONFIG)
+    assert not [action for action in actions(found) if isinstance(action, Install)]
+    first, *_, restart, wait = actions(found)
+    assert isinstance(first, OnUndo)
+    assert restart.argv == ("systemctl", "restart", "containerd.service")
+    assert isinstance(wait, Wait)
+    assert any("containers that run go on" in note for note in found.notes)
+
+
+def test_it_reads_its_file_again() -> None:
+    found = do({CONTAINERD: replace(RUNS, stale=True)})
+    assert commands(found) == ["systemctl restart containerd.service"]
+    stopped_one = do({CONTAINERD: replace(RUNS, active=False, enabled=False)})
+    assert commands(stopped_one) == ["systemctl enable containerd.service", "systemctl restart containerd.service"]
+    backs = [action.undo.argv for action in actions(stopped_one) if isinstance(action, Run) and action.undo]
+    assert backs == [("systemctl", "disable", "containerd.service"), ("systemctl", "stop", "containerd.service")]
+
+
+def test_a_node_that_runs_is_told_of_the_interruption() -> None:
+    found = do({CONTAINERD: replace(RUNS, stale=True), KUBEADM: Kubeadm(joined=True)})
+    assert found.risk is Risk.BRIEF_INTERRUPTION
+
+
+def test_a_file_that_is_not_edited() -> None:
+    broken = replace(RUNS, config="version = 2\n[\n", effective=None, complaint="unexpected token")
+    plan_ = plan({CONTAINERD: broken})
+    assert stopped(plan_) == ["containerd-config"]
+    assert stopped(plan({CONTAINERD: replace(RUNS, masked=True)})) == ["containerd-masked"]
+
+
+def test_who_makes_control_groups() -> None:
+    inside = replace(KERNEL, unified=False, container="systemd-nspawn")
+    wanted = cluster(version="1.20")
+    other = {KUBE_PACKAGES: replace(READY, versions=dict.fromkeys(VERSIONS, "1.20.2"))}
+    cgroupfs = {CONTAINERD: replace(RUNS, effective=replace(FITTED, systemd_cgroup=False))}
+    assert isinstance(plan({NODE_KERNEL: inside, **cgroupfs, **other}, wanted), Nothing)
+    assert isinstance(plan({NODE_KERNEL: replace(KERNEL, unified=False), **other}, wanted), Nothing)
+    running = {NODE_KERNEL: replace(KERNEL, kubelet_driver="cgroupfs")}
+    assert isinstance(plan({**running, **cgroupfs}), Nothing)
+    found = do(cgroupfs)
+    assert found.why == "containerd does not make control groups by systemd"
+    assert any("both make control groups by systemd" in note for note in found.notes)
+
+
+def test_the_first_control_plane_decides_for_all() -> None:
+    """The kubelets of a cluster share one configuration."""
+    ctx = context(said={NODE_KERNEL: replace(KERNEL, kubelet_driver="cgroupfs")})
+    of_worker = {("aki1", fact): seen for (_, fact), seen in ctx.seen.items()}
+    of_worker["aki1", NODE_KERNEL.id] = Known(KERNEL)
+    of_worker["aki1", NODE_NAMES.id] = Known(NodeNames("aki1", "aki1"))
+    found = STEP.plan(Context(ctx.cluster, {**ctx.seen, **of_worker}), "aki1")
+    assert isinstance(found, Do)
+    assert found.why == "containerd does not make control groups by cgroupfs"
+
+
+def test_the_image_for_pods_is_from_the_mirror() -> None:
+    mirror = "home.arpa:5000/k8s"
+    wanted = cluster(images=mirror)
+    images = KubeImages((f"{mirror}/pause:3.10.1",), (f"{mirror}/pause:3.10.1",))
+    found = do({kube_images("1.36", mirror): images}, wanted)
+    assert found.why == f"containerd does not take {mirror}/pause:3.10.1 for pods"
+    assert f'sandbox_image = "{mirror}/pause:3.10.1"' in written(found, CONFIG)
+    there = replace(RUNS, effective=replace(FITTED, sandbox=f"{mirror}/pause:3.9"))
+    assert isinstance(plan({CONTAINERD: there, kube_images("1.36", mirror): images}, wanted), Nothing)
+
+
+def test_where_nothing_can_be_fetched_the_image_that_is_there_is_taken() -> None:
+    cut_off = KubeImages(IMAGES, IMAGES[2:], "registry.k8s.io", answered=False)
+    other = replace(RUNS, effective=replace(FITTED, sandbox="registry.k8s.io/pause:3.8"))
+    assert stopped(plan({CONTAINERD: other, kube_images("1.36"): cut_off})) == ["no-images"]
+    enough = KubeImages(IMAGES, IMAGES, "registry.k8s.io", answered=False)
+    assert do({CONTAINERD: other, kube_images("1.36"): enough}).why.startswith(
+        "containerd does not take registry.k8s.io"
+    )
+
+
+# ---------------------------------------------------------------- Kubernetes's packages
+
+
+def test_an_exact_version_from_a_mirror() -> None:
+    packages = {"repository": "https://mirror.home.arpa/deb", "key": "https://mirror.home.arpa/key.asc"}
+    found = do({KUBE_PACKAGES: KubePackages()}, cluster(version="1.36.4", packages=packages))
+    assert [a.packages for a in actions(found) if isinstance(a, Install)] == [
+        ("kubelet=1.36.4-*", "kubeadm=1.36.4-*", "kubectl=1.36.4-*")
+    ]
+    assert "https://mirror.home.arpa/deb/ /" in written(found, LIST)
+    assert commands(found)[0] == f"kube_key https://mirror.home.arpa/key.asc {KEYRING}"
+    assert "kube_there 1.36.4-* kubelet kubeadm kubectl" in commands(found)
+
+
+def test_a_key_that_is_a_file_of_the_owners() -> None:
+    wanted = cluster(packages={"repository": "https://mirror.home.arpa/deb/", "key": "keys/mirror.asc"})
+    fact = owner_file("keys/mirror.asc")
+    assert [each.id for each in STEP.facts(wanted, "aki0")[OWNER]] == [fact.id]
+    ctx = context(wanted, {KUBE_PACKAGES: KubePackages()})
+    with_key = Context(wanted, {**ctx.seen, (OWNER, fact.id): Known("-----BEGIN PGP PUBLIC KEY BLOCK-----")})
+    found = STEP.plan(with_key, "aki0")
+    assert isinstance(found, Do)
+    assert written(found, f"{KEYRING}.asc").startswith("-----BEGIN PGP")
+    assert commands(found)[0] == f"kube_key {KEYRING}.asc {KEYRING}"
+    without = STEP.plan(Context(wanted, {**ctx.seen, (OWNER, fact.id): Known(None)}), "aki0")
+    assert stopped(without) == ["no-key"]
+
+
+def test_what_is_there_is_joined_by_what_fits_it() -> None:
+    some = KubePackages({"kubeadm": "1.36.2", "kubelet": "1.35.1"}, ("kubeadm", "kubelet"), ("kubeadm",), service=True)
+    found = do({KUBE_PACKAGES: some})
+    assert [a.packages for a in actions(found) if isinstance(a, Install)] == [("kubectl=1.36.2-*",)]
+    assert "apt-mark hold kubelet kubectl" in commands(found)
+
+
+def test_held_and_started() -> None:
+    loose = do({KUBE_PACKAGES: replace(READY, held=("kubeadm",), enabled=False)})
+    assert loose.why == (
+        "the next upgrade of the system would also upgrade kubelet, kubectl; "
+        "the kubelet does not start with the machine"
+    )
+    assert commands(loose) == ["apt-mark hold kubelet kubectl", "systemctl enable kubelet.service"]
+    by_hand = replace(READY, packaged=(), held=())
+    assert isinstance(plan({KUBE_PACKAGES: by_hand}), Nothing)
+
+
+@pytest.mark.parametrize(
+    ("program", "version", "fits"),
+    [
+        ("kubeadm", "1.36.0", True),
+        ("kubeadm", "1.35.9", False),
+        ("kubeadm", "1.37.0", False),
+        ("kubelet", "1.33.1", True),
+        ("kubelet", "1.32.1", False),
+        ("kubelet", "1.37.0", False),
+        ("kubectl", "1.37.0", True),
+        ("kubectl", "1.34.0", False),
+    ],
+)
+def test_skew(program: str, version: str, fits: bool) -> None:
+    found = plan({KUBE_PACKAGES: replace(READY, versions={**VERSIONS, program: version})})
+    if fits:
+        assert isinstance(found, Nothing)
+    else:
+        assert stopped(found) == ["other-version"]
+        assert f"aki0 has {program} {version}, and cluster.yaml asks for Kubernetes 1.36" in found.why
+
+
+def test_packages_that_cannot_be_installed() -> None:
+    assert stopped(plan({KUBE_PACKAGES: KubePackages(apt=False)})) == ["foreign"]
+    assert stopped(plan({KUBE_PACKAGES: replace(READY, service=False)})) == ["no-service"]
+    cut_off = do({KUBE_PACKAGES: KubePackages(interrupted=True)})
+    assert commands(cut_off)[0] == "packages_finish"
+
+
+# ---------------------------------------------------------------- what only the owner can put right
+
+
+def test_control_groups_and_their_memory() -> None:
+    assert stopped(plan({NODE_KERNEL: replace(KERNEL, unified=False)})) == ["cgroup-v1"]
+    pi = stopped(plan({NODE_KERNEL: replace(KERNEL, memory_groups=False)}))
+    assert pi == ["no-memory-groups"]
+    assert stopped(plan({NODE_KERNEL: replace(KERNEL, systemd=False), CONTAINERD: RUNS}))[0] == "no-systemd"
+
+
+@pytest.mark.parametrize(
+    ("runtime", "version", "fits"), [("1.7.24", "1.37", True), ("1.7.24", "1.38", False), ("1.5.9", "1.27", False)]
+)
+def test_a_containerd_that_is_too_old(runtime: str, version: str, fits: bool) -> None:
+    versions = dict.fromkeys(VERSIONS, f"{version}.0")
+    found = plan(
+        {CONTAINERD: replace(RUNS, version=runtime), KUBE_PACKAGES: replace(READY, versions=versions)},
+        cluster(version=version),
+    )
+    if fits:
+        assert isinstance(found, Nothing)
+    else:
+        assert stopped(found) == ["containerd-too-old"]
+        assert runtime in found.why
+
+
+def test_a_small_control_plane() -> None:
+    small = {NODE_KERNEL: replace(KERNEL, processors=1, memory=1024**3)}
+    found = plan(small)
+    assert stopped(found) == ["small-guest"]
+    assert found.why.startswith("aki0 has 1 processor and 1.0 GiB of memory")
+    accepted = plan(small, cluster(accept=("small-guest",)))
+    assert isinstance(accepted, Nothing)
+    assert "small for a control plane (accepted" in accepted.why
+
+
+def test_a_slow_disk() -> None:
+    slow = {ETCD_FSYNC: Fsync("/var/lib/etcd", 1000, 3.0, 55.0)}
+    assert stopped(plan(slow)) == ["slow-fsync"]
+    assert isinstance(plan(slow, cluster(accept=("slow-fsync",))), Nothing)
+    assert "are safe within 12.0 ms" in plan({ETCD_FSYNC: Fsync("/", 10, 1.0, 12.0)}).why
+
+
+def test_clocks() -> None:
+    assert stopped(plan({CLOCK: Clock(True, 1970)})) == ["clock"]
+    assert "is not synchronised" in plan({CLOCK: Clock(False, 2026)}).why
+    assert "keeps its clock right" in plan({CLOCK: Clock(None, 2026)}).why
+
+
+def test_images_that_cannot_be_had() -> None:
+    complaint = "curl: (6) Could not resolve host"
+    found = plan({kube_images("1.36"): KubeImages(IMAGES, IMAGES[1:], "registry.k8s.io", complaint=complaint)})
+    assert stopped(found) == ["no-images"]
+    assert f"aki0 lacks {IMAGES[0]}, and registry.k8s.io does not answer it ({complaint})" in found.why
+    nothing_yet = KubeImages(registry="registry.k8s.io", complaint=complaint)
+    early = do({kube_images("1.36"): nothing_yet, KUBE_PACKAGES: KubePackages()})
+    assert any("registry.k8s.io does not answer aki0" in note for note in early.notes)
+
+
+# ---------------------------------------------------------------- the way back
+
+
+def test_undo_is_not_for_a_node_that_runs() -> None:
+    back = (TakeBack("apt-mark unhold kubelet"),)
+    assert STEP.undo is not None
+    found = STEP.undo(context(said={KUBEADM: Kubeadm(joined=True, pki=True)}), "aki0", back)
+    assert stopped(found) == ["still-a-node"]
+    plain = STEP.undo(context(), "aki0", back)
+    assert isinstance(plain, Do)
+    assert plain.parts[0].actions == back
