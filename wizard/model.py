@@ -89,6 +89,8 @@ class Output:
     rc: int
     out: bytes
     err: bytes = b""
+    asked: tuple[float, float] = field(default=(0.0, 0.0), kw_only=True)
+    """By our own clock (seconds since 1970), when it was asked for and when it was there; zeros where nobody knows."""
 
     @property
     def text(self) -> str:

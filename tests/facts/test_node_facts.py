@@ -11,6 +11,7 @@ import pytest
 from wizard.facts.containerd import CONTAINERD, Containerd
 from wizard.facts.kube_images import KubeImages, kube_images, pause_of, registry_of
 from wizard.facts.kube_packages import KUBE_PACKAGES, minor
+from wizard.facts.node_clock import NODE_CLOCK
 from wizard.facts.node_firewall import NODE_FIREWALL
 from wizard.facts.node_kernel import NODE_KERNEL
 from wizard.facts.node_names import NODE_NAMES, leads_to
@@ -260,6 +261,20 @@ def test_images_that_are_there() -> None:
 def test_the_image_for_pods(version: str, mirror: str, expected: str) -> None:
     assert pause_of(version, mirror) == expected
     assert expected.startswith(registry_of(version, mirror))
+
+
+# ---------------------------------------------------------------- clock
+
+
+@pytest.mark.parametrize(
+    ("asked", "ahead"),
+    [((100.0, 101.0), 899.0), ((999.5, 1000.5), 0.0), ((1010.0, 1012.0), -10.0), ((990.0, 1100.0), 0.0), ((0, 0), 0.0)],
+)
+def test_a_clock_beside_ours(asked: tuple[float, float], ahead: float) -> None:
+    """It was read at some time between question and answer; only what that leaves no doubt about counts."""
+    found = NODE_CLOCK.parse(Output(0, b"now=1000.0\nNTPSynchronized=yes\n", asked=asked))
+    assert (found.ahead, found.synchronised) == (ahead, True)
+    assert NODE_CLOCK.parse(Output(0, b"now=1000.0\n")).synchronised is None
 
 
 # ---------------------------------------------------------------- firewalls

@@ -18,13 +18,13 @@ from wizard.facts.kube_images import KubeImages, kube_images
 from wizard.facts.kube_packages import KEYRING, KUBE_PACKAGES, LIST, KubePackages
 from wizard.facts.kubeadm import KUBEADM, Kubeadm
 from wizard.facts.network import LINKS, ROUTES, Address, Link, Links, Route
+from wizard.facts.node_clock import NODE_CLOCK, NodeClock
 from wizard.facts.node_firewall import NODE_FIREWALL, NodeFirewall
 from wizard.facts.node_kernel import NODE_KERNEL, SETTINGS, NodeKernel
 from wizard.facts.node_names import HOSTS, NODE_NAMES, NodeNames, leads_to
 from wizard.facts.node_swap import FSTAB, SWAP, Swap, SwapUnit
 from wizard.facts.owner_files import owner_file
 from wizard.facts.storage import ETCD_FSYNC, Fsync
-from wizard.facts.system import CLOCK, Clock
 from wizard.facts.ufw import UFW, Ufw, UfwRule
 from wizard.facts.units import Unit
 from wizard.model import OWNER, AnyFact, Blocked, Context, Do, Known, Nothing, Plan, Refused, Risk, Seen
@@ -95,7 +95,7 @@ def context(
         CONTAINERD: RUNS,
         KUBE_PACKAGES: READY,
         KUBEADM: Kubeadm(),
-        CLOCK: Clock(True, 2026),
+        NODE_CLOCK: NodeClock(True),
         LINKS: links("192.168.182.130"),
         ROUTES: (Route("default", "192.168.182.1", "enp1s0"),),
         kube_images(kubernetes.version, kubernetes.images or ""): KubeImages(IMAGES, IMAGES),
@@ -567,9 +567,13 @@ def test_a_slow_disk() -> None:
 
 
 def test_clocks() -> None:
-    assert stopped(plan({CLOCK: Clock(True, 1970)})) == ["clock"]
-    assert "is not synchronised" in plan({CLOCK: Clock(False, 2026)}).why
-    assert "keeps its clock right" in plan({CLOCK: Clock(None, 2026)}).why
+    ahead, behind = plan({NODE_CLOCK: NodeClock(True, 61.2)}), plan({NODE_CLOCK: NodeClock(False, -7200.0)})
+    assert stopped(ahead) == stopped(behind) == ["clock-skew"]
+    assert ahead.why.startswith("the clock of aki0 is 61 s or more ahead of this machine's")
+    assert behind.why.startswith("the clock of aki0 is 7200 s or more behind this machine's")
+    assert isinstance(plan({NODE_CLOCK: NodeClock(True, -4.0)}), Nothing)
+    assert "is not synchronised" in plan({NODE_CLOCK: NodeClock(False)}).why
+    assert "keeps its clock right" in plan({NODE_CLOCK: NodeClock(None)}).why
 
 
 def test_images_that_cannot_be_had() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import queue
 import secrets
 import shlex
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -65,6 +67,9 @@ class _Frame:
     output: Output
     too_big: bool
 
+    def at(self, asked: tuple[float, float]) -> _Frame:
+        return _Frame(dataclasses.replace(self.output, asked=asked), self.too_big)
+
 
 def observe(connection: Shell, facts: Sequence[AnyFact[Any]]) -> dict[str, Seen]:
     """What the host says now, by fact id, for every fact. Raises `HostLostError` and `HostUnavailable` alone."""
@@ -105,16 +110,18 @@ def measure(connection: Shell, fact: Fact[Any], on_words: Callable[[bytes], None
 
 
 def _run(connection: Shell, facts: Sequence[Fact[Any]]) -> dict[str, Seen]:
-    nonce = secrets.token_hex(16)
+    nonce, began = secrets.token_hex(16), time.time()
     try:
         answer = connection.run(
             facts_script(facts, nonce), limit=_longest(facts) + _GRACE, keep=len(facts) * (OUT_CAP + ERR_CAP + 256)
         )
     except TookTooLong as late:
         return {fact.id: Unseen(f"the host did not answer in time ({late.what})") for fact in facts}
-    frames = parse_frames(answer.out, nonce)
+    frames, asked = parse_frames(answer.out, nonce), (began, time.time())
     broken = Unseen(f"the host's answer broke off{f': {answer.complaint[-200:]}' if answer.complaint else ''}")
-    return {fact.id: _seen(fact, frames[place]) if place in frames else broken for place, fact in enumerate(facts)}
+    return {
+        fact.id: _seen(fact, frames[place].at(asked)) if place in frames else broken for place, fact in enumerate(facts)
+    }
 
 
 def _longest(facts: Sequence[Fact[Any]]) -> float:

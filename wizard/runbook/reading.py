@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from wizard.actions import END
 from wizard.runbook.guest_words import GUEST_WORDS
+from wizard.runbook.kubernetes_words import KUBERNETES_WORDS
 from wizard.runbook.pod_network_words import POD_NETWORK_WORDS
 
 KEPT = "/var/lib/homek8s-wizard"
@@ -220,6 +221,8 @@ def _typed(words: list[str]) -> Command:
             return Command(*GUEST_WORDS[word](arguments))
         case [word, *arguments] if word in POD_NETWORK_WORDS:
             return Command(*POD_NETWORK_WORDS[word](arguments))
+        case [word, *arguments] if word in KUBERNETES_WORDS:
+            return Command(*KUBERNETES_WORDS[word](arguments))
         case _:
             return Command(shlex.join(words))
 
@@ -229,6 +232,7 @@ _LIBRARY = (
     *("packages_refresh", "packages_install", "packages_remove", "packages_purge"),
     *GUEST_WORDS,
     *POD_NETWORK_WORDS,
+    *KUBERNETES_WORDS,
 )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wizard.checks.disks import QUICK, SLOW
-from wizard.checks.machine import BUILT, gib
+from wizard.checks.machine import gib
 from wizard.facts.kube_images import KubeImages, kube_images
+from wizard.facts.node_clock import NODE_CLOCK
 from wizard.facts.node_kernel import NODE_KERNEL
 from wizard.facts.storage import ETCD_FSYNC
-from wizard.facts.system import CLOCK
 from wizard.model import Context, Finding, Known
 from wizard.stages import nodes
 from wizard.stages.join_containerd import kubernetes_of
@@ -19,6 +19,8 @@ LEAST_MEMORY = 1700 * 1024**2
 """Bytes: kubeadm's own limit for a control plane; firmware and kernel keep some of 2 GiB (kubeadm, constants.go)."""
 NO_CGROUP_V1 = 35
 """From this minor version on the kubelet does not start with cgroup v1 (KEP-5573)."""
+MOST_SKEW = 5.0
+"""Seconds between two clocks."""
 WORKER_IMAGES = ("kube-proxy", "pause")
 
 
@@ -64,10 +66,12 @@ def _groups(ctx: Context, target: str) -> Iterator[Finding]:
 
 
 def _clock(ctx: Context, target: str) -> Iterator[Finding]:
-    found = ctx.see(CLOCK, target)
-    if found.year < BUILT:
-        why = f"the clock of {target} says {found.year}: certificates made by others are not valid yet"
-        yield Finding("clock", why, f"on {target}: sudo timedatectl set-ntp true", target)
+    ahead = ctx.see(NODE_CLOCK, target).ahead
+    if abs(ahead) > MOST_SKEW:
+        where = "ahead of" if ahead > 0 else "behind"
+        why = f"the clock of {target} is {abs(ahead):.0f} s or more {where} this machine's"
+        cure = f"if {target} is wrong, on it: sudo timedatectl set-ntp true; else set this machine's clock"
+        yield Finding("clock-skew", f"{why}: certificates that one makes are not valid on the other", cure, target)
 
 
 # ---------------------------------------------------------------- images
@@ -120,7 +124,7 @@ def _slow(ctx: Context, target: str) -> Iterator[Finding]:
 
 def notes(ctx: Context, target: str) -> Iterator[str]:
     """What is no obstacle, and should be known; also where there is nothing to do."""
-    clock, images = ctx.see(CLOCK, target), _seen_images(ctx, target)
+    clock, images = ctx.see(NODE_CLOCK, target), _seen_images(ctx, target)
     if clock.synchronised is False:
         yield f"The clock of {target} is not synchronised: on it, sudo timedatectl set-ntp true."
     if clock.synchronised is None:

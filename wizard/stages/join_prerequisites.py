@@ -18,12 +18,12 @@ from wizard.facts.kube_images import kube_images
 from wizard.facts.kube_packages import KUBE_PACKAGES
 from wizard.facts.kubeadm import KUBEADM
 from wizard.facts.network import LINKS, ROUTES
+from wizard.facts.node_clock import NODE_CLOCK
 from wizard.facts.node_firewall import NODE_FIREWALL
 from wizard.facts.node_kernel import NODE_KERNEL
 from wizard.facts.node_names import NODE_NAMES, leads_to
 from wizard.facts.node_swap import SWAP
 from wizard.facts.storage import ETCD_FSYNC
-from wizard.facts.system import CLOCK
 from wizard.facts.ufw import UFW
 from wizard.model import (
     OWNER,
@@ -56,7 +56,7 @@ from wizard.stages.join_area import NODE_FILES, Area
 ID = "join.prerequisites"
 ALWAYS: tuple[AnyFact[Any], ...] = (
     *(SWAP, NODE_KERNEL, NODE_NAMES, NODE_FILES, NODE_FIREWALL, UFW, join_network_manager.UNITS),
-    *(CONTAINERD, KUBE_PACKAGES, KUBEADM, CLOCK, LINKS, ROUTES),
+    *(CONTAINERD, KUBE_PACKAGES, KUBEADM, NODE_CLOCK, LINKS, ROUTES),
 )
 
 

@@ -12,11 +12,11 @@ from wizard.facts.kube_images import KubeImages, kube_images, registry_of
 from wizard.facts.kube_packages import KUBE_PACKAGES, KubePackages
 from wizard.facts.kubeadm import KUBEADM, Kubeadm
 from wizard.facts.network import LINKS, ROUTES, Address, Link, Links, Route
+from wizard.facts.node_clock import NODE_CLOCK, NodeClock
 from wizard.facts.node_firewall import NODE_FIREWALL, NodeFirewall
 from wizard.facts.node_kernel import NODE_KERNEL, SETTINGS, NodeKernel
 from wizard.facts.node_names import NODE_NAMES, NodeNames, leads_to
 from wizard.facts.node_swap import SWAP, Swap
-from wizard.facts.system import CLOCK, Clock
 from wizard.facts.ufw import UFW, Ufw
 from wizard.model import OWNER, AnyFact, Context, Known, Seen, Suggestion
 from wizard.stages import join_packages, nodes
@@ -58,7 +58,7 @@ def _said(cluster: Cluster, name: str) -> dict[AnyFact[Any], object]:
         CONTAINERD: Containerd(),
         KUBE_PACKAGES: KubePackages(tools=()),
         KUBEADM: Kubeadm(),
-        CLOCK: Clock(True, 2026),
+        NODE_CLOCK: NodeClock(True),
         LINKS: _links(cluster, name),
         ROUTES: (Route("default", "", "enp1s0"),),
         kube_images(kubernetes.version, mirror): KubeImages(
