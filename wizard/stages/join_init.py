@@ -172,7 +172,7 @@ def undo(ctx: Context, target: str, inverses: tuple[Action, ...]) -> Plan:
         return busy
     listed = ctx.look(KUBE_NODES, target)
     others = [node.name for node in listed.value if node.name != target] if isinstance(listed, Known) else []
-    lose = (f"{', '.join(others)} lose their cluster: undo join.nodes first, so that they leave it.",) if others else ()
+    lose = (f"Nodes that lose their cluster: {', '.join(others)}. Undo join.nodes first, and they leave it in peace.",) if others else ()
     parts = (taken_back(target, inverses),)
     return Do(f"{target} is no control plane any more", parts, (*lose, *NOTES), irreversible=LOST)
 
