@@ -17,7 +17,9 @@ network_fetch() { # URL PATH: kept there, so that what was applied is also what 
 
 network_delete() { # PATH: all that it names, and only then what comes next
   [ -e "$1" ] || return 0
-  if said=$(kubectl --kubeconfig=/etc/kubernetes/admin.conf delete --ignore-not-found --timeout=300s -f "$1" 2>&1); then
+  # With what they have made: agents that still run would write a node's files again.
+  if said=$(kubectl --kubeconfig=/etc/kubernetes/admin.conf delete --ignore-not-found --cascade=foreground \
+    --timeout=300s -f "$1" 2>&1); then
     printf '%s\n' "$said"
   else
     printf '%s\n' "$said"
@@ -40,8 +42,9 @@ unready_pods() { # "NAMESPACE/POD on NODE: REASON", those first that run on thei
       last=$(kube -n "$namespace" get events --field-selector "involvedObject.name=$pod" \
         --sort-by=.metadata.creationTimestamp -o jsonpath='{.items[-1:].reason}: {.items[-1:].message}' 2>/dev/null |
         tr '\n' ' ' | cut -c 1-300)
-      last=${last#: }
-      printf '%s/%s on %s: %s\n' "$namespace" "$pod" "${node:-no node yet}" "${reason:-$phase}${last:+, $last}"
+      last=${last#: } reason=${reason% }
+      [ -n "$reason" ] || reason="$phase, not ready yet"
+      printf '%s/%s on %s: %s\n' "$namespace" "$pod" "${node:-no node yet}" "$reason${last:+; $last}"
     done
 }
 

@@ -131,9 +131,12 @@ def test_the_installation_has_the_owners_ranges() -> None:
     assert network["ipPools"][0]["encapsulation"] == "VXLANCrossSubnet"
     assert network["ipPools"][0]["natOutgoing"] == "Enabled"
     assert network["ipPools"][0]["name"] == "default-ipv4-ippool"
-    assert "name" not in yaml.safe_load(join_cni_calico.Calico("3.26.5", 28, "10.0.0.0/16").installation({}))["spec"][
-        "calicoNetwork"
-    ]["ipPools"][0]
+    assert (
+        "name"
+        not in yaml.safe_load(join_cni_calico.Calico("3.26.5", 28, "10.0.0.0/16").installation({}))["spec"][
+            "calicoNetwork"
+        ]["ipPools"][0]
+    )
     assert network["nodeAddressAutodetectionV4"] == {"cidrs": ["192.168.190.0/24"]}
     applied = yaml.safe_load(record)
     assert (applied["metadata"]["namespace"], applied["data"]["source"]) == ("kube-system", "3.32.1")
@@ -319,11 +322,14 @@ def test_undo_deletes_and_then_cleans_the_nodes() -> None:
     assert STEP.undo
     found = STEP.undo(ctx, "aki0", inverses)
     assert isinstance(found, Do)
-    first, cleaned = found.parts
-    assert (first.on, first.actions, first.risk) == ("aki0", inverses, Risk.BRIEF_INTERRUPTION)
-    assert "rm -rf /etc/cni/net.d/10-calico.conflist" in cleaned.actions[0].shell()
-    assert "podman" not in cleaned.actions[0].shell()
+    [first] = found.parts
+    assert (first.on, first.actions[:2], first.risk) == ("aki0", inverses, Risk.BRIEF_INTERRUPTION)
+    assert "rm -rf /etc/cni/net.d/10-calico.conflist" in first.actions[2].shell()
+    assert "podman" not in first.actions[2].shell()
     assert found.notes[0].startswith("aki1 does not answer")
+    both = STEP.undo(context(cluster(), other_files=Known(CniFiles(("10-calico.conflist",)))), "aki0", inverses)
+    assert isinstance(both, Do)
+    assert [part.on for part in both.parts] == ["aki0", "aki1"]
 
 
 def test_undo_without_a_cluster_asks_none() -> None:

@@ -24,7 +24,7 @@ def _moved(words: Sequence[str]) -> Typed:
 
 POD_NETWORK_WORDS: Mapping[str, Callable[[Sequence[str]], Typed]] = {
     "network_fetch": lambda words: (shlex.join(("curl", "-fsSL", "-o", words[1], words[0])), ""),
-    "network_delete": lambda words: (f"{KUBECTL} delete --ignore-not-found -f {words[0]}", ""),
+    "network_delete": lambda words: (f"{KUBECTL} delete --ignore-not-found --cascade=foreground -f {words[0]}", ""),
     "network_ready": lambda words: (f"{KUBECTL} wait --for=condition=Ready node/{words[1]} --timeout={words[0]}s", ""),
     "network_restarted": _restarted,
     "network_moved": _moved,

@@ -17,24 +17,25 @@ def undo(ctx: Context, target: str, inverses: tuple[Action, ...]) -> Plan:
     """Where the cluster is gone, with what was applied in it, only files are left to be taken back."""
     there = ctx.see(POD_NETWORK, target).there
     back = inverses if there else tuple(each for each in inverses if not _asks_the_cluster(each))
-    first = Part(target, "take the pod network back", back, risk=Risk.BRIEF_INTERRUPTION, limit=LIMIT)
-    cleaned = tuple(_cleaned(ctx)) if there else ()
+    cleaned = {name: _cleaned(ctx, name) if there else () for name in nodes.every(ctx.cluster)}
+    first = (*back, *cleaned.pop(target, ()))
+    others = (Part(name, f"{name} forgets the pod network", away, limit=60) for name, away in cleaned.items() if away)
+    parts = (Part(target, "take the pod network back", first, risk=Risk.BRIEF_INTERRUPTION, limit=LIMIT), *others)
     why = "pods are no longer connected, and no node is ready" if there else "the cluster is gone; files are left"
-    return Do(why, (first, *cleaned), tuple(_notes(ctx)))
+    return Do(why, parts, tuple(_notes(ctx)))
 
 
 def _asks_the_cluster(action: Action) -> bool:
     return "network_delete " in action.shell() or "cilium uninstall" in action.shell()
 
 
-def _cleaned(ctx: Context) -> Iterator[Part]:
+def _cleaned(ctx: Context, name: str) -> tuple[Run, ...]:
     """After the agents are gone, which would write their files again."""
-    for name in nodes.every(ctx.cluster):
-        seen = ctx.look(CNI_FILES, name)
-        if isinstance(seen, Known) and seen.value.own:
-            paths = [shlex.quote(f"{CNI_DIRECTORY}/{each}") for each in seen.value.own]
-            remove = Run(("sh", "-c", f"rm -rf {' '.join(paths)}"), words=f"remove {', '.join(paths)}")
-            yield Part(name, f"{name} forgets the pod network", (remove,), limit=60)
+    seen = ctx.look(CNI_FILES, name)
+    if not isinstance(seen, Known) or not seen.value.own:
+        return ()
+    paths = " ".join(shlex.quote(f"{CNI_DIRECTORY}/{each}") for each in seen.value.own)
+    return (Run(("sh", "-c", f"rm -rf {paths}"), words=f"remove {paths}"),)
 
 
 def _notes(ctx: Context) -> Iterator[str]:

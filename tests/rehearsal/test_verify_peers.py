@@ -1,0 +1,75 @@
+"""verify.peers and join.pin on real nodes with BIRD: over the LAN, moved, cut by the article's rule, named, cured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.rehearsal import bird_on_nodes, wireguard
+from tests.rehearsal.conftest import Hypervisor
+from tests.rehearsal.test_join_cni import ClusterOn
+from wizard.rehearsal.network import ISOLATED, LAN
+
+NODES = (0, 1)
+FILTERED = "sysctl -qw net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=1"
+ANYWHERE = "systemctl stop wg-quick@wg0; sed -i 's/ -o br0//' /etc/wireguard/wg0.conf; systemctl start wg-quick@wg0"
+"""The article's rule, as it is without the bridge that it names: then it is about every bridge of this host."""
+
+
+@pytest.fixture
+def wizard(hypervisor: Hypervisor, tmp_path: Path) -> ClusterOn:
+    return ClusterOn(hypervisor(nodes=len(NODES)), tmp_path)
+
+
+def checked(wizard: ClusterOn, check: str) -> tuple[str, str, str]:
+    found = wizard.json("check", "verify.peers")["checks"]
+    one = next(each for each in found if each["check"].endswith(check))
+    return one["verdict"], one["reason"], one["cure"]
+
+
+def annotated(wizard: ClusterOn) -> list[str]:
+    path = r"jsonpath='{.items[*].metadata.annotations.projectcalico\.org/IPv4Address}'"
+    return wizard.kubectl(f"get nodes -o {path}").split()
+
+
+def test_peers_move_are_cut_and_are_cured(wizard: ClusterOn) -> None:
+    wizard.ok("apply", "guests.address", "join.nodes", "join.cni", "--yes", timeout=900)
+    assert checked(wizard, "bgp-sessions")[1].startswith("no calico-node runs here")
+    assert "no address detection that the wizard knows" in wizard.planned("join.pin")["reason"]
+
+    manifest = bird_on_nodes.manifest(NODES)
+    wizard.machine.inside(
+        f"KUBECONFIG=/etc/kubernetes/admin.conf kubectl apply -f - <<'END'\n{manifest}\nEND", host="aki0"
+    )
+    wizard.kubectl("-n kube-system rollout status daemonset/calico-node --timeout=120s")
+    assert checked(wizard, "bgp-sessions") == ("ok", "1 session between 2 nodes, all Established", "")
+    verdict, reason, cure = checked(wizard, "bgp-network")
+    assert (verdict, cure) == ("warn", "homek8s-wizard apply join.pin")
+    assert f"aki0 to {LAN}.131" in reason
+
+    wizard.ok("apply", "join.pin", "--yes", timeout=300)
+    assert annotated(wizard) == [f"{ISOLATED}.100/24", f"{ISOLATED}.101/24"]
+    assert wizard.json("plan", "join.pin")["changes"] == 0
+    assert checked(wizard, "bgp-sessions")[0] == "ok"
+    assert checked(wizard, "bgp-network")[:2] == ("ok", f"all within {ISOLATED}.0/24")
+
+    # The article's fault: what one node says to another comes with the host's address.
+    wireguard.bring_up(wizard.machine)
+    wizard.machine.inside(f"{ANYWHERE}; {FILTERED}")
+    wizard.kubectl("-n kube-system delete pods -l k8s-app=calico-node")
+    wizard.kubectl("-n kube-system rollout status daemonset/calico-node --timeout=120s")
+    verdict, reason, cure = checked(wizard, "bgp-sessions")
+    assert verdict == "stop"
+    assert f"aki0 ({ISOLATED}.100) to aki1 ({ISOLATED}.101): " in reason
+    assert cure.startswith("the hypervisor rewrites what nodes say to each other by `")
+    assert "MASQUERADE" in cure
+    assert cure.endswith(": homek8s-wizard apply firewall.nat")
+
+    wizard.ok("apply", "firewall.nat", "--yes")
+    assert checked(wizard, "bgp-sessions")[0] == "ok"
+    assert checked(wizard, "bgp-network")[1] == f"all within {ISOLATED}.0/24"
+
+    wizard.ok("undo", "join.pin", "--yes", timeout=300)
+    assert annotated(wizard) == [f"{LAN}.130/24", f"{LAN}.131/24"]
+    assert checked(wizard, "bgp-network")[0] == "warn"
