@@ -32,18 +32,20 @@ def test_swap_in_use_and_what_brings_it_back() -> None:
     found = SWAP.parse(
         said(
             "swap\t/swap.img\n"
-            "unit\tdev-zram0.swap\tloaded\tactive\t/run/systemd/generator/dev-zram0.swap\n"
-            "unit\tswap.img.swap\tloaded\tactive\t/etc/fstab\n"
-            "unit\tzramswap.service\tmasked\tinactive\t\n"
-            "unit\tdphys-swapfile.service\tnot-found\tinactive\t\n"
+            "unit\tdev-zram0.swap\tloaded\tactive\t\tgenerated\t/run/systemd/generator/dev-zram0.swap\n"
+            "unit\tswap.img.swap\tloaded\tactive\t/etc/fstab\tgenerated\t/run/systemd/generator/swap.img.swap\n"
+            "unit\tzramswap.service\tmasked\tinactive\t\tmasked\t/dev/null\n"
+            "unit\tmine.swap\tloaded\tinactive\t\tdisabled\t/etc/systemd/system/mine.swap\n"
+            "unit\tdphys-swapfile.service\tnot-found\tinactive\t\t\t\n"
             "end\n"
         )
     )
     assert found.in_use == ("/swap.img",)
-    assert [(unit.name, unit.by_fstab, unit.masked) for unit in found.units] == [
+    assert [(unit.name, unit.by_fstab, unit.is_off) for unit in found.units] == [
         ("dev-zram0.swap", False, False),
         ("swap.img.swap", True, False),
         ("zramswap.service", False, True),
+        ("mine.swap", False, True),
     ]
     with pytest.raises(FactError):
         SWAP.parse(said("", 1, "systemctl: not found"))

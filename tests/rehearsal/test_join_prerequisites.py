@@ -22,7 +22,10 @@ cat >/etc/containerd/config.toml <<'END'
 {DOCKERS}END
 systemctl restart containerd
 printf '# swap of the installer\\n{SWAP}\\n' >>/etc/fstab
+printf '[Swap]\\nWhat=/dev/zram0\\n' >/usr/lib/systemd/system/dev-zram0.swap
+printf '[Swap]\\nWhat=/mine\\n[Install]\\nWantedBy=swap.target\\n' >/etc/systemd/system/mine.swap
 systemctl daemon-reload
+systemctl enable mine.swap
 hostnamectl set-hostname debian
 sysctl -qw net.bridge.bridge-nf-call-iptables=0
 """
@@ -94,7 +97,7 @@ def test_from_fresh_and_from_spoiled_to_done_and_back(two: Rehearsal, tmp_path: 
 
     wish(wizard, "1.20")
     why = planned(wizard, SPOILED)["reason"]
-    assert "swap comes back with the next boot (/etc/fstab)" in why
+    assert "swap comes back with the next boot (/etc/fstab, dev-zram0.swap, mine.swap)" in why
     assert "serves no Kubernetes (its CRI plugin is switched off)" in why
     assert "it calls itself debian" in why
     wizard.ok("apply", STEP, "--yes", timeout=600)

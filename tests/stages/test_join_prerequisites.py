@@ -227,6 +227,15 @@ def test_what_is_masked_stays_so() -> None:
     assert isinstance(plan({SWAP: Swap((), masked)}), Nothing)
 
 
+def test_a_swap_unit_of_the_owners_own_is_disabled() -> None:
+    """systemctl cannot put a mask where there is a file."""
+    mine = SwapUnit("mine.swap", "loaded", "inactive", "", "enabled", "/etc/systemd/system/mine.swap")
+    [off] = actions(do({SWAP: Swap((), (mine,))}))
+    assert off.argv == ("systemctl", "disable", "--now", "--", "mine.swap")
+    assert off.undo.argv == ("systemctl", "enable", "--", "mine.swap")
+    assert isinstance(plan({SWAP: Swap((), (replace(mine, file="disabled"),))}), Nothing)
+
+
 # ---------------------------------------------------------------- kernel
 
 

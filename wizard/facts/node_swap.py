@@ -18,16 +18,27 @@ MAKERS = ("zramswap.service", "systemd-zram-setup@zram0.service", "dphys-swapfil
 
 @dataclass(frozen=True)
 class SwapUnit:
-    """A swap unit, or a service that makes swap. `source` is the file it was made from, as systemd has it."""
+    """A swap unit, or a service that makes swap, as systemctl(1) has it."""
 
     name: str
     load: str
     active: str
     source: str = ""
+    """The file that it was made from."""
+    file: str = ""
+    """The state of its own file: enabled, disabled, generated, masked, …"""
+    path: str = ""
+    """Its own file."""
 
     @property
-    def masked(self) -> bool:
-        return self.load == "masked"
+    def is_local(self) -> bool:
+        """Its file is where a mask would lie, so it can only be disabled."""
+        return self.path.startswith("/etc/")
+
+    @property
+    def is_off(self) -> bool:
+        """For good."""
+        return self.load == "masked" or (self.is_local and self.file == "disabled" and self.active == "inactive")
 
     @property
     def by_fstab(self) -> bool:
@@ -45,7 +56,7 @@ def _swap(output: Output) -> Swap:
     rows = [line.split("\t") for line in output.text.splitlines()]
     if ["end"] not in rows:
         raise FactError(output.complaint or "nothing was said")
-    units = (SwapUnit(*row[1:5]) for row in rows if row[0] == "unit" and len(row) == 5 and row[2] != "not-found")
+    units = (SwapUnit(*row[1:7]) for row in rows if row[0] == "unit" and len(row) == 7 and row[2] != "not-found")
     return Swap(tuple(row[1] for row in rows if row[0] == "swap"), tuple(units))
 
 
@@ -56,7 +67,8 @@ units=$(systemctl list-units --all --plain --no-legend --type=swap | awk '{{ pri
 systemctl list-unit-files --plain --no-legend --type=swap | awk '{{ print $1 }}')
 for unit in $(printf '%s\n' $units | sort -u) {" ".join(MAKERS)}; do
   one() {{ systemctl show -p "$1" --value -- "$unit"; }}
-  printf 'unit\t%s\t%s\t%s\t%s\n' "$unit" "$(one LoadState)" "$(one ActiveState)" "$(one SourcePath)"
+  printf 'unit\t%s\t%s\t%s\t%s\t%s\t%s\n' "$unit" "$(one LoadState)" "$(one ActiveState)" "$(one SourcePath)" \
+    "$(one UnitFileState)" "$(one FragmentPath)"
 done
 echo end""",
     _swap,

@@ -145,7 +145,10 @@ def undo(ctx: Context, target: str, inverses: tuple[Action, ...]) -> Plan:
         cure = f"take it out of its cluster first: undo join.nodes@{target}, or join.init for the first control plane"
         return Refused((Finding("still-a-node", why, cure, target),))
     part = Part(target, f"{target} as it was before", inverses, limit=join_packages.LIMIT)
-    return Do(f"{target} gets back what it had: packages, files, settings, name and swap", (part,))
+    stays = (
+        "Images stay under /var/lib/containerd, and what programs wrote under /opt: remove them where you want room."
+    )
+    return Do(f"{target} gets back what it had: packages, files, settings, name and swap", (part,), (stays,))
 
 
 def look(cluster: Cluster, target: str) -> tuple[str, ...]:

@@ -32,9 +32,7 @@ def actions(ctx: Context, target: str) -> Iterator[Action]:
         yield OnUndo(RELOAD)
         yield from _without(ctx.see(NODE_FILES, target)[FSTAB] or "", lines)
     for unit in _switched_on(swap):
-        is_so = ("sh", "-c", f"[ \"$(systemctl show -p LoadState --value -- '{unit.name}')\" = masked ]")
-        on_again = Run(("systemctl", "unmask", "--", unit.name))
-        yield Run(("systemctl", "mask", "--now", "--", unit.name), unless=is_so, undo=on_again)
+        yield _off(unit)
     if lines:
         yield RELOAD
 
@@ -54,7 +52,18 @@ def _lines(ctx: Context, target: str) -> tuple[str, ...]:
 
 def _switched_on(swap: Swap) -> tuple[SwapUnit, ...]:
     """Those that a line of fstab makes go with it."""
-    return tuple(unit for unit in swap.units if not unit.masked and not unit.by_fstab)
+    return tuple(unit for unit in swap.units if not unit.is_off and not unit.by_fstab)
+
+
+def _off(unit: SwapUnit) -> Run:
+    """Masked, which also keeps it from those that would pull it in; a unit of the owner's own is disabled."""
+    word, back = ("disable", "enable") if unit.is_local else ("mask", "unmask")
+    is_so = f"[ \"$(systemctl show -p LoadState --value -- '{unit.name}')\" = masked ]"
+    return Run(
+        ("systemctl", word, "--now", "--", unit.name),
+        unless=() if unit.is_local else ("sh", "-c", is_so),
+        undo=Run(("systemctl", back, "--", unit.name)),
+    )
 
 
 def _without(fstab: str, lines: tuple[str, ...]) -> Iterator[Action]:
