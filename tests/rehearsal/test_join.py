@@ -1,0 +1,182 @@
+"""join.init and join.nodes with real kubeadm: interrupted, recovered, taken back, refused; no secret stays anywhere."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.rehearsal.conftest import Hypervisor
+from tests.rehearsal.wizard_on import WizardOn
+from wizard.rehearsal import Rehearsal
+
+KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
+TOKEN = r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b"
+KEPT = "/var/lib/homek8s-wizard /run /var/log/journal"
+LONG = 900
+
+Make = Callable[[], WizardOn]
+
+
+@pytest.fixture
+def wizard_on(hypervisor: Hypervisor, tmp_path: Path) -> Make:
+    """Three machines that can become nodes, prepared; of the hypervisor only Kubernetes is asked for."""
+
+    def make() -> WizardOn:
+        wizard = WizardOn(hypervisor(nodes=3), tmp_path / "owner")
+        only_kubernetes(wizard.cluster_file)
+        wizard.ok("apply", "join.prerequisites", "--yes", timeout=LONG)
+        return wizard
+
+    return make
+
+
+def only_kubernetes(file: Path) -> None:
+    """Without the sections about the hypervisor's own network."""
+    text = re.sub(r"(?m)^(bridge|firewall|isolated):\n(  .*\n)+", "", file.read_text())
+    file.write_text(re.sub(r"(?m)^    isolated_.*\n", "", text))
+
+
+def row(wizard: WizardOn, name: str) -> tuple[str, str]:
+    """State and reason of STEP@TARGET in a plan."""
+    step, _, target = name.partition("@")
+    rows = wizard.json("status", step)["steps"]
+    [found] = [each for each in rows if (each["step"], each["target"]) == (step, target)]
+    return str(found["state"]), str(found["reason"])
+
+
+def until(running: subprocess.Popen[str], words: str) -> str:
+    assert running.stdout is not None
+    seen = []
+    for line in running.stdout:
+        seen.append(line)
+        if words in line:
+            return "".join(seen)
+    raise AssertionError(f"it ended before it said {words!r}:\n{''.join(seen)}")
+
+
+def listed(machine: Rehearsal) -> set[str]:
+    """The nodes of the cluster on aki0."""
+    return set(machine.inside(f"{KUBECTL} get nodes -o name", host="aki0").replace("node/", "").split())
+
+
+@contextmanager
+def no_token_lasts(machine: Rehearsal) -> Iterator[None]:
+    """Every bootstrap token is taken away as soon as it is made."""
+    over = threading.Event()
+    delete = f"{KUBECTL} -n kube-system delete secret --field-selector type=bootstrap.kubernetes.io/token"
+
+    def work() -> None:
+        while not over.wait(0.2):
+            machine.inside(delete, check=False, host="aki0")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+
+
+def nothing_secret(wizard: WizardOn) -> None:
+    """No token or certificate key in what the wizard keeps, on the hosts or the owner's machine, nor in a runbook."""
+    exported = wizard.ok("export").stdout
+    kept = [path for path in wizard.directory.rglob("*") if path.is_file()]
+    texts = [exported, *(path.read_bytes().decode("utf-8", "replace") for path in kept)]
+    assert [found for text in texts for found in re.findall(TOKEN, text)] == []
+    for host in ("aki0", "aki1", "aki2"):
+        inside = f"grep -rhoE '{TOKEN}' {KEPT} 2>/dev/null; journalctl --no-pager -u 'hk8s-*' | grep -oE '{TOKEN}'"
+        assert wizard.machine.inside(inside, check=False, host=host).split() == []
+        assert wizard.machine.inside("ls /run/homek8s-join.yaml 2>&1", check=False, host=host).startswith("ls: ")
+
+
+def test_a_cluster_is_made_joined_left_and_made_anew(wizard_on: Make) -> None:
+    wizard = wizard_on()
+    init_is_picked_up(wizard)
+    nodes_join_and_leave(wizard)
+    what_goes_wrong_is_said(wizard)
+    nothing_secret(wizard)
+    init_is_recovered(wizard)
+
+
+def init_is_picked_up(wizard: WizardOn) -> None:
+    """The wizard is killed while kubeadm is at work; kubeadm goes on, and the next wizard watches it to its end."""
+    running = wizard.start("apply", "join.init", "--yes")
+    until(running, "[kubelet-start]")
+    running.send_signal(signal.SIGKILL)
+    running.communicate(timeout=30)
+    state, reason = row(wizard, "join.init@aki0")
+    assert (state, reason) == ("running", "its script runs on the host")
+    resumed = wizard.ok("apply", "join.init", "--yes", timeout=LONG)
+    assert "was under way" in resumed.stderr
+    assert row(wizard, "join.init@aki0")[0] == "done"
+    jobs = wizard.machine.inside("ls -d /var/lib/homek8s-wizard/jobs/*join.init*", host="aki0").split()
+    assert len(jobs) == 1
+    assert listed(wizard.machine) == {"aki0"}
+
+
+def nodes_join_and_leave(wizard: WizardOn) -> None:
+    both = wizard.ok("apply", "join.nodes", "--yes", timeout=LONG).stderr
+    assert both.index("on aki2: kubeadm join") < both.index("ended with status 0")
+    assert both.index("on aki1: kubeadm join") < both.index("ended with status 0")
+    assert listed(wizard.machine) == {"aki0", "aki1", "aki2"}
+    assert wizard.json("plan", "join.init", "join.nodes")["changes"] == 0
+
+    refused = wizard.run("undo", "join.nodes@aki2", "--yes")
+    assert (refused.returncode, "--destroy aki2" in refused.stderr) == (5, True)
+    wizard.ok("undo", "join.nodes@aki2", "--yes", "--destroy", "aki2", timeout=LONG)
+    assert listed(wizard.machine) == {"aki0", "aki1"}
+    left = "find /etc/kubernetes /etc/cni/net.d /var/lib/etcd -type f 2>/dev/null; iptables-save | grep KUBE"
+    assert wizard.machine.inside(left, check=False, host="aki2") == ""
+
+
+def what_goes_wrong_is_said(wizard: WizardOn) -> None:
+    """aki2 is no node now: a token that is gone, a CA that is not the one expected; and then it joins again."""
+    with no_token_lasts(wizard.machine):
+        failed = wizard.run("apply", "join.nodes@aki2", "--yes", timeout=LONG)
+    assert failed.returncode == 1
+    assert "could not find a JWS signature" in failed.stderr
+    assert "Probably: the bootstrap token is no longer good, or was taken away" in failed.stderr
+
+    other = "openssl req -x509 -newkey rsa:2048 -nodes -keyout /dev/null -subj /CN=kubernetes -days 1 2>/dev/null"
+    ca = "/etc/kubernetes/pki/ca.crt"
+    wizard.machine.inside(f"cp {ca} /root/ca.crt; {other} >/root/other.crt; cat /root/other.crt >{ca}", host="aki0")
+    failed = wizard.run("apply", "join.nodes@aki2", "--yes")
+    assert failed.returncode == 1
+    assert "Probably: another cluster answers at the endpoint" in failed.stderr
+    state, reason = row(wizard, "join.nodes@aki1")
+    assert (state, reason) == ("blocked", "aki1 belongs to another cluster, at https://192.168.182.130:6443")
+    wizard.machine.inside(f"cat /root/ca.crt >{ca}", host="aki0")
+
+    wizard.ok("apply", "join.nodes@aki2", "--yes", timeout=LONG)
+    assert listed(wizard.machine) == {"aki0", "aki1", "aki2"}
+    assert row(wizard, "join.nodes@aki1")[0] == "done"
+
+
+def init_is_recovered(wizard: WizardOn) -> None:
+    """The cluster is taken down; the next init is cut off by a reboot of the node, explained, and begun anew."""
+    undone = wizard.ok("undo", "join.init", "--yes", "--destroy", "aki0", timeout=LONG)
+    assert "kubeadm reset" in undone.stderr
+    running = wizard.start("apply", "join.init", "--yes")
+    until(running, "[wait-control-plane]")
+    wizard.machine.reboot(host="aki0")
+    output, _ = running.communicate(timeout=LONG)
+    assert running.returncode == 1, output
+    state, reason = row(wizard, "join.init@aki0")
+    assert state == "interrupted", reason
+    waits = wizard.run("apply", "join.init", "--yes")
+    assert waits.returncode == 5, waits.stderr
+    assert "--destroy aki0" in waits.stderr
+    wizard.ok("apply", "join.init", "--yes", "--destroy", "aki0", timeout=LONG)
+    assert row(wizard, "join.init@aki0")[0] == "done"
+    assert listed(wizard.machine) == {"aki0"}
+
+    # The others still belong to the cluster that is gone.
+    state, reason = row(wizard, "join.nodes@aki1")
+    assert state == "blocked"
+    assert reason.startswith("aki1 belongs to another cluster")
