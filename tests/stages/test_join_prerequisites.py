@@ -49,7 +49,7 @@ OWN_HOSTS = f"127.0.0.1 localhost\n{BEGIN}\n{LINES}{END}\n"
 VERSIONS = dict.fromkeys(("kubelet", "kubeadm", "kubectl"), "1.36.4")
 READY = KubePackages(VERSIONS, tuple(VERSIONS), tuple(VERSIONS), service=True, enabled=True)
 FITTED = Effective((), True, ("/opt/cni/bin",), IMAGES[2])
-RUNS = Containerd("1.7.24", ("containerd",), "", True, True, config="version = 2\n", effective=FITTED)
+RUNS = Containerd("1.7.24", "", True, True, config="version = 2\n", effective=FITTED)
 KERNEL = NodeKernel(True, True, "", True, settings=dict(SETTINGS), memory=8 * 1024**3)
 
 
@@ -378,7 +378,7 @@ def test_other_firewalls_are_told_of() -> None:
 
 def test_dockers_containerd_is_made_to_serve() -> None:
     config = '# a comment\ndisabled_plugins = ["cri"]\n'
-    there = replace(RUNS, packages=("containerd.io",), config=config, effective=Effective(("cri",)))
+    there = replace(RUNS, config=config, effective=Effective(("cri",)))
     found = do({CONTAINERD: there})
     assert "serves no Kubernetes" in found.why
     assert "# a comment\ndisabled_plugins = []" in written(found, CONFIG)
@@ -566,6 +566,11 @@ def test_a_small_control_plane() -> None:
     accepted = plan(small, cluster(accept=("small-guest",)))
     assert isinstance(accepted, Nothing)
     assert "small for a control plane (accepted" in accepted.why
+
+
+def test_a_disk_that_was_not_measured() -> None:
+    found = do({KUBE_PACKAGES: KubePackages()})
+    assert "How fast the disk of aki0 is will be measured when this is applied." in found.notes
 
 
 def test_a_slow_disk() -> None:

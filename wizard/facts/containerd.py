@@ -18,8 +18,6 @@ from typing import Any
 from wizard.model import Fact, FactError, Output
 
 CONFIG = "/etc/containerd/config.toml"
-PACKAGES = ("containerd", "containerd.io")
-"""Debian's and Ubuntu's own, and docker.com's."""
 
 Table = Mapping[str, Any]
 
@@ -47,8 +45,6 @@ class Effective:
 class Containerd:
     version: str = ""
     """ "1.7.24"; empty where there is none."""
-    packages: tuple[str, ...] = ()
-    """Those of PACKAGES that are installed."""
     candidate: str = ""
     """The version of Debian's or Ubuntu's own that apt would install; empty where it knows none."""
     active: bool = False
@@ -114,7 +110,6 @@ def _containerd(output: Output) -> Containerd:
             complaint = f"its configuration cannot be read: {error}"
     return Containerd(
         version=".".join(map(str, version_of(said.get("version", "").removeprefix("v")))),
-        packages=tuple(said.get("packages", "").split()),
         candidate="" if said.get("candidate", "") == "(none)" else said.get("candidate", ""),
         active=said.get("active") == "active",
         enabled=said.get("enabled", "").startswith("enabled"),
@@ -135,8 +130,6 @@ CONTAINERD = Fact(
     rf"""f={CONFIG}
 say() {{ printf '%s\t%s\n' "$1" "$2"; }}
 of() {{ systemctl show -p "$1" --value containerd.service; }}
-say packages "$(dpkg-query -W -f='${{db:Status-Status}} ${{Package}}\n' {" ".join(PACKAGES)} 2>/dev/null |
-  sed -n 's/^installed //p' | tr '\n' ' ')"
 say candidate "$(apt-cache policy containerd 2>/dev/null | sed -n 's/^  Candidate: //p')"
 say active "$(of ActiveState)"; say enabled "$(of UnitFileState)"; say load "$(of LoadState)"
 [ ! -e $f ] || {{ say config "$(base64 -w0 $f)"; say written "$(stat -c %Y $f)"; }}

@@ -29,7 +29,6 @@ class KubePackages:
     """There is a kubelet.service."""
     enabled: bool = False
     """It starts with the machine."""
-    keyring: bool = False
     apt: bool = True
     interrupted: bool = False
     """An installation was cut off half-way."""
@@ -60,7 +59,6 @@ def _packages(output: Output) -> KubePackages:
         tools=tuple(name for name in all_of["dpkg"] if name in TOOLS),
         service="service" in words,
         enabled="enabled" in words,
-        keyring="keyring" in words,
         apt="apt" in words,
         interrupted="interrupted" in words,
     )
@@ -81,7 +79,6 @@ if command -v apt-get >/dev/null; then
 fi
 [ "$(systemctl show -p LoadState --value kubelet.service)" = loaded ] && echo service
 systemctl is-enabled kubelet.service >/dev/null 2>&1 && echo enabled
-[ -s {KEYRING} ] && echo keyring
 echo end""",
     _packages,
     limit=30,

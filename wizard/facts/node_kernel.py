@@ -35,7 +35,6 @@ class NodeKernel:
     processors: int = 2
     memory: int = 0
     """Bytes."""
-    arch: str = "x86_64"
 
     @property
     def bridged(self) -> bool:
@@ -58,7 +57,6 @@ def _kernel(output: Output) -> NodeKernel:
         settings={key: found[key] for key in SETTINGS if found[key]},
         processors=int(found["processors"]),
         memory=int(found["memory"]) * KIB,
-        arch=found["arch"],
     )
 
 
@@ -75,7 +73,7 @@ echo kubelet=$(yes test -e $c); echo driver=$(sed -n 's/^cgroupDriver: *//p' $c 
 echo overlay=$(yes grep -qw overlay /proc/filesystems)
 {_READ}
 echo processors=$(grep -c '^processor' /proc/cpuinfo)
-echo memory=$(sed -n 's/^MemTotal: *\\([0-9]*\\).*/\\1/p' /proc/meminfo); echo arch=$(uname -m)
+echo memory=$(sed -n 's/^MemTotal: *\\([0-9]*\\).*/\\1/p' /proc/meminfo)
 echo end=yes""",
     _kernel,
 )

@@ -138,6 +138,12 @@ def notes(ctx: Context, target: str) -> Iterator[str]:
         yield from _of_control_plane(ctx, target)
 
 
+def unmeasured(ctx: Context, target: str) -> Iterator[str]:
+    """Only `apply` and `check` load a disk for seconds."""
+    if target in nodes.control_planes(ctx.cluster) and not isinstance(ctx.look(ETCD_FSYNC, target), Known):
+        yield f"How fast the disk of {target} is will be measured when this is applied."
+
+
 def _of_control_plane(ctx: Context, target: str) -> Iterator[str]:
     kernel, seen = ctx.see(NODE_KERNEL, target), ctx.look(ETCD_FSYNC, target)
     if kernel.processors < LEAST_PROCESSORS or kernel.memory < LEAST_MEMORY:

@@ -123,8 +123,11 @@ def contradictions(ctx: Context, target: str) -> Iterator[Finding]:
     if wrong:
         why = f"{target} has {', '.join(wrong)}, and cluster.yaml asks for Kubernetes {version}"
         has = ".".join(map(str, minor(next(iter(there.versions.values())))))
-        away = f"sudo apt-mark unhold {' '.join(PACKAGES)}; sudo apt-get purge {' '.join(PACKAGES)}"
-        cure = f'write `version: "{has}"` in cluster.yaml, or, if {target} is no node yet, on {target}: {away}'
+        away = f"undo join.prerequisites@{target}, or on it: sudo apt-get purge --allow-change-held-packages"
+        cure = (
+            f'write `version: "{has}"` in cluster.yaml (a cluster is upgraded with kubeadm, not here); '
+            f"or, if {target} is no node yet, {away} {' '.join(PACKAGES)}"
+        )
         yield Finding("other-version", why, cure, "kubernetes.version")
 
 

@@ -94,7 +94,7 @@ def plan(ctx: Context, target: str) -> Plan:
     )
     lacks = tuple(each for area in areas for each in area.lacks)
     notes = tuple(each for area in areas for each in area.notes)
-    return Do("; ".join(lacks), parts, (*notes, *said))
+    return Do("; ".join(lacks), parts, (*notes, *said, *join_obstacles.unmeasured(ctx, target)))
 
 
 def _obstacles(ctx: Context, target: str) -> Iterator[Finding]:
