@@ -132,7 +132,11 @@ again() { # TIMES COMMAND…
   left=$1; shift
   until "$@"; do left=$((left - 1)); [ "$left" -gt 0 ] || return 1; sleep 1; done
 }
-get() { wget -q -T 3 -O /dev/null "$1" 2>/tmp/why; }
+get() { # wget -T ends by a crash in the static busybox of Debian
+  timeout 4 wget -q -O /dev/null "$1" 2>/tmp/why && return
+  grep -q wget: /tmp/why || echo "no answer within 4 s" >/tmp/why
+  return 1
+}
 ping_once() { ping -q -c 1 -W 2 -s "$((mtu - 28))" "$1" >/dev/null 2>&1; }
 mtu=$(cat /sys/class/net/eth0/mtu)
 say mtu - ok "$mtu"
@@ -145,8 +149,8 @@ for each in $there; do
   elif ping_once "$ip"; then say large "$to" no "only in fragments"
   else say large "$to" no "lost"
   fi
-  size=$(wget -q -T 10 -O - "http://$ip:8080/mib" 2>/tmp/why | wc -c)
-  if [ "$size" = 1048576 ]; then say bulk "$to" ok ""; else say bulk "$to" no "$size of 1048576 bytes: $(tail -n 1 /tmp/why)"; fi
+  size=$(timeout 15 wget -q -O - "http://$ip:8080/mib" 2>/dev/null | wc -c)
+  if [ "$size" = 1048576 ]; then say bulk "$to" ok ""; else say bulk "$to" no "$size of 1048576 bytes in 15 s"; fi
 done
 look_up() { timeout 15 nslookup -type=a "$1" >/tmp/why 2>&1; }
 server=$(sed -n "s/^nameserver //p" /etc/resolv.conf | head -n 1)

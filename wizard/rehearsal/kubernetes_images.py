@@ -46,7 +46,7 @@ COREDNS = """\
 # A stand-in for CoreDNS (rehearsal): dnsmasq, with the answers that kubelet's probes want.
 /bin/busybox httpd -p 8080 -h /www
 /bin/busybox httpd -p 8181 -h /www
-exec /usr/sbin/dnsmasq --no-daemon --no-hosts \\
+exec /usr/sbin/dnsmasq --no-daemon --no-hosts --user=root --group=root \\
   --local=/cluster.local/ --host-record="kubernetes.default.svc.cluster.local,$KUBERNETES_SERVICE_HOST"
 """
 
@@ -84,11 +84,10 @@ mkdir -p $r/run/bird $r/run/calico
 """
 
 IPTABLES = """\
-with_libraries $r /usr/sbin/xtables-nft-multi /usr/sbin/conntrack
+with_libraries $r /usr/sbin/xtables-nft-multi /usr/sbin/conntrack /usr/lib/x86_64-linux-gnu/xtables/*.so
 for each in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do
   ln -s xtables-nft-multi $r/usr/sbin/$each
 done
-cp -r --parents /usr/lib/x86_64-linux-gnu/xtables $r
 """
 
 
