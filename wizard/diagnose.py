@@ -41,7 +41,7 @@ CAUSES = (
         "Put the guest's disk on an SSD, and look what else loads the hypervisor (`iostat`, `top`); then retry.",
     ),
     Cause(
-        r"inotify_init: too many open files",
+        r"(inotify_init|fsnotify watcher): too many open files",
         "the machine's limit of watched files is used up, and the kubelet needs some of its own",
         "Raise it: `sudo sysctl -w fs.inotify.max_user_instances=1024`, and in a file below /etc/sysctl.d; then retry.",
     ),

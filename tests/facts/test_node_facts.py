@@ -135,9 +135,12 @@ def test_containerd_runs() -> None:
     assert found.config == config
     assert found.effective is not None
     assert found.effective.systemd_cgroup
+    assert found.serves
+    rows["trouble"] = "failed to create fsnotify watcher: too many open files"
     rows["written"] = "1700000009"
     again = CONTAINERD.parse(said("".join(f"{key}\t{value}\n" for key, value in rows.items()) + "end\n"))
     assert again.stale
+    assert (again.serves, again.trouble) == (False, rows["trouble"])
 
 
 def test_no_containerd() -> None:

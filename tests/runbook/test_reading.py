@@ -102,6 +102,7 @@ SEEN = Wait(("sh", "-c", "ip link show br0 | grep -q 'state UP'"), 15, "br0 is u
             "there must be a version 1.36.* of each:",
         ),
         (Run(("put_block", "/etc/hosts", "# a", "# b", "1 c")), "printf '%s\\n' '# a' '1 c' '# b' >>/etc/hosts", ""),
+        (Run(("containerd_serves", "60")), "ctr plugins ls | grep cri", "at most 60 s, until it is ok:"),
         (TakeBack("put_block /etc/hosts '# a' '# b'"), "sed -i '\\|^# a$|,\\|^# b$|d' /etc/hosts", ""),
         (Run(("sh", "-c", "echo ' >/dev/null 2>&1 || '")), "sh -c 'echo '\"'\"' >/dev/null 2>&1 || '\"'\"''", ""),
         (Run(("put", "x", "0644", "absent")), "put x 0644 absent", ""),

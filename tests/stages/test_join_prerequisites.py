@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from wizard import catalog
-from wizard.actions import EditLine, Install, OnUndo, Run, TakeBack, Wait, WriteFile
+from wizard.actions import EditLine, Install, OnUndo, Run, TakeBack, WriteFile
 from wizard.cluster import Cluster
 from wizard.facts.containerd import CONFIG, CONTAINERD, Containerd, Effective
 from wizard.facts.kube_images import KubeImages, kube_images
@@ -168,7 +168,7 @@ def test_a_fresh_node() -> None:
     assert "apt-mark hold kubelet kubeadm kubectl" in commands(found)
     assert 'sandbox_image = "registry.k8s.io/pause:3.10.1"' in written(found, CONFIG)
     order = [type(action).__name__ for action in found.parts[1].actions]
-    assert order == ["WriteFile", "Install", "Run", "Run", "Wait"]  # dpkg keeps a file that is there
+    assert order == ["WriteFile", "Install", "Run", "Run", "Run"]  # dpkg keeps a file that is there
 
 
 def test_every_example_can_be_planned_unconnected() -> None:
@@ -386,17 +386,24 @@ def test_dockers_containerd_is_made_to_serve() -> None:
     first, *_, restart, wait = actions(found)
     assert isinstance(first, OnUndo)
     assert restart.argv == ("systemctl", "restart", "containerd.service")
-    assert isinstance(wait, Wait)
+    assert wait.argv == ("containerd_serves", "60")
     assert any("containers that run go on" in note for note in found.notes)
 
 
 def test_it_reads_its_file_again() -> None:
     found = do({CONTAINERD: replace(RUNS, stale=True)})
-    assert commands(found) == ["systemctl restart containerd.service"]
+    assert commands(found) == ["systemctl restart containerd.service", "containerd_serves 60"]
     stopped_one = do({CONTAINERD: replace(RUNS, active=False, enabled=False)})
-    assert commands(stopped_one) == ["systemctl enable containerd.service", "systemctl restart containerd.service"]
+    assert commands(stopped_one)[:2] == ["systemctl enable containerd.service", "systemctl restart containerd.service"]
     backs = [action.undo.argv for action in actions(stopped_one) if isinstance(action, Run) and action.undo]
     assert backs == [("systemctl", "disable", "containerd.service"), ("systemctl", "stop", "containerd.service")]
+
+
+def test_one_that_runs_and_does_not_serve() -> None:
+    trouble = "failed to create fsnotify watcher: too many open files"
+    found = do({CONTAINERD: replace(RUNS, serves=False, trouble=trouble)})
+    assert found.why == f"containerd runs, and does not serve Kubernetes ({trouble})"
+    assert commands(found) == ["systemctl restart containerd.service", "containerd_serves 60"]
 
 
 def test_a_node_that_runs_is_told_of_the_interruption() -> None:

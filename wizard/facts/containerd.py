@@ -50,6 +50,9 @@ class Containerd:
     active: bool = False
     enabled: bool = False
     masked: bool = False
+    serves: bool = True
+    """Its side for Kubernetes (CRI) is up, by its own word; else `trouble` is what it says."""
+    trouble: str = ""
     stale: bool = False
     """The file was written after it was started."""
     config: str | None = None
@@ -114,6 +117,8 @@ def _containerd(output: Output) -> Containerd:
         active=said.get("active") == "active",
         enabled=said.get("enabled", "").startswith("enabled"),
         masked=said.get("load") == "masked",
+        serves="trouble" not in said,
+        trouble=said.get("trouble", ""),
         stale=int(said.get("written") or 0) > int(said.get("started") or 0) > 0,
         config=_text(said["config"]) if "config" in said else None,
         effective=found,
@@ -134,6 +139,15 @@ say candidate "$(apt-cache policy containerd 2>/dev/null | sed -n 's/^  Candidat
 say active "$(of ActiveState)"; say enabled "$(of UnitFileState)"; say load "$(of LoadState)"
 [ ! -e $f ] || {{ say config "$(base64 -w0 $f)"; say written "$(stat -c %Y $f)"; }}
 began=$(of ActiveEnterTimestamp); [ -z "$began" ] || say started "$(date -d "$began" +%s)"
+if [ "$(of ActiveState)" = active ]; then
+  told=$(timeout 10 ctr plugins ls -d 'type==io.containerd.grpc.v1,id==cri' 2>&1)
+  why=$(printf '%s\n' "$told" | sed -n 's/^ *Message: *//p')
+  case $told in
+    *Error:*) say trouble "${{why:-an error without a message}}" ;;
+    *"ID: "*cri*) ;;
+    *) say trouble "$(printf '%s' "${{told:-it has no such plugin}}" | tr '\t\n' '  ')" ;;
+  esac
+fi
 if command -v containerd >/dev/null; then
   say version "$(containerd --version | cut -d' ' -f3)"
   d=$(mktemp); trap 'rm -f "$d"' EXIT

@@ -28,8 +28,13 @@ def _block(words: Sequence[str]) -> Typed:
     return f"{written} >>{shlex.quote(path)}", ""
 
 
+def _serves(words: Sequence[str]) -> Typed:
+    return "ctr plugins ls | grep cri", f"at most {words[0]} s, until it is ok:"
+
+
 KUBERNETES_WORDS: Mapping[str, Callable[[Sequence[str]], Typed]] = {
     "kube_key": _key,
     "kube_there": _there,
     "put_block": _block,
+    "containerd_serves": _serves,
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wizard.actions import Action, Install, OnUndo, Run, Wait, WriteFile
+from wizard.actions import Action, Install, OnUndo, Run, WriteFile
 from wizard.cluster.sections import Kubernetes
 from wizard.facts.containerd import CONFIG, CONTAINERD, Containerd
 from wizard.facts.kube_images import kube_images, pause_of
@@ -19,7 +19,7 @@ from wizard.stages.containerd_config import Wanted, fitted, lacking, version_for
 from wizard.stages.toml_edit import CannotEdit
 
 SERVICE = "containerd.service"
-SERVES = ("sh", "-c", "ctr --connect-timeout 5s plugins ls | grep -qE '^io.containerd.grpc.v1 +cri .* ok *$'")
+SERVES = Run(("containerd_serves", "60"), "wait until containerd serves Kubernetes (at most 60 s)")
 RESTART = Run(("systemctl", "restart", SERVICE))
 AS_BEFORE = Run(("sh", "-c", f"systemctl try-restart {SERVICE} || true"), words="containerd reads its file again")
 LEAST = {26: ((1, 6), "1.6"), 38: ((2,), "2.0")}
@@ -76,6 +76,8 @@ def lacks(ctx: Context, target: str) -> Iterator[str]:
         yield f"containerd has not read {CONFIG} since it was written"
     if not (there.active and there.enabled):
         yield "containerd does not run now, or does not start with the machine"
+    elif not there.serves and there.effective and there.effective.cri:
+        yield f"containerd runs, and does not serve Kubernetes ({there.trouble})"
 
 
 def actions(ctx: Context, target: str) -> Iterator[Action]:
@@ -95,7 +97,7 @@ def actions(ctx: Context, target: str) -> Iterator[Action]:
         yield RESTART
     else:
         yield Run(("systemctl", "restart", SERVICE), undo=Run(("systemctl", "stop", SERVICE)))
-    yield Wait(SERVES, 60, "containerd serves Kubernetes")
+    yield SERVES
 
 
 def _file(ctx: Context, target: str, there: Containerd) -> Iterator[WriteFile]:
