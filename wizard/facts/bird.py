@@ -108,29 +108,40 @@ SPEAKERS = Fact(
     "bgp-speakers",
     f"""[ -e {ADMIN} ] || {{ echo none; exit 0; }}
 k() {{ {KUBECTL} "$@"; }}
-pods=$(k get pods --all-namespaces -l k8s-app=calico-node -o jsonpath='{{range .items[*]}}{{.metadata.namespace}}|\
-{{.metadata.name}}|{{.spec.nodeName}}|{{.status.phase}}{{"\\n"}}{{end}}') || exit 1
 d=$(mktemp -d) || exit 1; trap 'rm -rf "$d"' EXIT
-ask() {{
+pods() {{
+  k get pods --all-namespaces -l k8s-app=calico-node -o jsonpath='{{range .items[*]}}{{.metadata.namespace}}|\
+{{.metadata.name}}|{{.spec.nodeName}}|{{.status.phase}}{{"\\n"}}{{end}}' | grep . || [ $? = 1 ]
+}}
+ask() {{ # succeeds when nothing is missing
   : >$d/missing
-  printf '%s\\n' "$pods" | grep . | while IFS='|' read -r namespace name node phase; do
-    [ "$phase" != Running ] || timeout 20 kubectl --kubeconfig={ADMIN} -n "$namespace" exec "$name" -c calico-node -- \
-      sh -c '{_IN_POD}' </dev/null >$d/$namespace.$name 2>/dev/null
-    grep -qE '^backend=(vxlan|none)' $d/$namespace.$name || grep -E '^[^ ]+ +BGP ' $d/$namespace.$name |
-      grep -v {ESTABLISHED} | sed "s/  */ /g; s/^/$node: /" >>$d/missing
-  done
+  pods >$d/pods
+  while IFS='|' read -r namespace name node phase; do
+    said=$d/$namespace.$name
+    : >$said
+    [ "$phase" = Running ] || {{ echo "$node: calico-node does not run" >>$d/missing; continue; }}
+    timeout 20 kubectl --kubeconfig={ADMIN} -n "$namespace" exec "$name" -c calico-node -- \
+      sh -c '{_IN_POD}' </dev/null >$said 2>/dev/null
+    grep -qE '^backend=(vxlan|none)' $said || awk -v node="$node" \
+      '$2 == "BGP" && !/{ESTABLISHED}/ {{ $2 = $3 = $4 = $5 = ""; $1 = $1; print node ": " $0 }}' $said |
+      tr -s ' ' >>$d/missing
+  done <$d/pods
   [ ! -s $d/missing ]
 }}
+k get nodes -o name >/dev/null || exit 1
 began=$(cut -d. -f1 /proc/uptime)
+told=''
 until ask || [ $(($(cut -d. -f1 /proc/uptime) - began)) -ge {PATIENCE} ]; do
-  echo "BGP sessions that are not established: $(tr '\\n' ';' <$d/missing)" >&2
+  waits="not established yet: $(sed 's/ *$//' $d/missing | paste -sd, - | sed 's/,/, /g')"
+  [ "$waits" = "$told" ] || printf '%s\\n' "$waits" >&2
+  told=$waits
   sleep 4
 done
-printf '%s\\n' "$pods" | grep . | while IFS='|' read -r namespace name node phase; do
+while IFS='|' read -r namespace name node phase; do
   strangers=$(k -n "$namespace" logs "$name" -c calico-node --since=3m --tail=500 2>/dev/null | grep '{STRANGER}')
   printf '%s|%s|%s|%s|%s|%s\\n' "$namespace" "$name" "$node" "$phase" "$(base64 -w0 <$d/$namespace.$name)" \
     "$(printf '%s' "$strangers" | tail -n 20 | base64 -w0)"
-done
+done <$d/pods
 echo end""",
     _speakers,
     limit=PATIENCE + 120,
