@@ -60,19 +60,21 @@ put_block() { # PATH BEGIN END LINE…: these lines between these two marks, in 
   install_file "$path"
 }
 
-containerd_serves() { # SECONDS: waits until its side for Kubernetes (CRI) is up, and says every 5 s why it is not
+containerd_serves() { # SECONDS: waits until it answers, and its side for Kubernetes (CRI) is up
   began=$(cut -d. -f1 /proc/uptime)
   spoken=$began
+  look="Look further: journalctl -u containerd -n 50"
   while :; do
     told=$(timeout 10 ctr plugins ls -d 'type==io.containerd.grpc.v1,id==cri' 2>&1) || true
-    case $told in *Error:*) ;; *"ID: "*cri*) return ;; esac
-    trouble=$(printf '%s\n' "$told" | sed -n 's/^ *Message: *//p')
-    trouble=${trouble:-$(printf '%s' "$told" | tail -n 1)}
+    case $told in
+      *Error:*) fail 1 "containerd does not serve Kubernetes: $(echo "$told" | sed -n 's/^ *Message: *//p'). $look" ;;
+      *"ID: "*cri*) return ;;
+    esac
+    told=$(printf '%s' "$told" | tail -n 1)
     now=$(cut -d. -f1 /proc/uptime)
-    [ $((now - began)) -lt "$1" ] ||
-      fail 1 "containerd does not serve Kubernetes: $trouble. Look further: journalctl -u containerd -n 50"
+    [ $((now - began)) -lt "$1" ] || fail 1 "containerd does not answer: $told. $look"
     if [ $((now - spoken)) -ge 5 ]; then
-      say "containerd says: $trouble"
+      say "containerd does not answer yet: $told"
       spoken=$now
     fi
     sleep 0.5
