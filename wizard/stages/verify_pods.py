@@ -149,7 +149,7 @@ outside = _from_each(
 )
 service = _from_each(
     "service",
-    "a Service answers from",
+    "it answers from",
     "kube-proxy on {node}: `kubectl -n kube-system logs -l k8s-app=kube-proxy`, `iptables -t nat -S KUBE-SERVICES`",
 )
 KUBELET = "the API server must reach the kubelet at the InternalIP of {node}, TCP port 10250"

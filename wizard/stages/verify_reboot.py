@@ -79,7 +79,9 @@ def plan(ctx: Context, target: str) -> Plan:
 
 def subject(cluster: Cluster) -> str:
     """A digest of what the owner wants of hosts and cluster."""
-    wanted = cluster.model_dump_json(include={"bridge", "firewall", "isolated", "kubernetes", "guests"})
+    about = {"bridge", "firewall", "isolated", "kubernetes", "guests"}
+    # Only what is written there: a key that a later version adds is no change. A Cni is no model of pydantic's.
+    wanted = cluster.model_dump_json(include=about, exclude_unset=True, warnings=False)
     return hashlib.sha256(wanted.encode()).hexdigest()
 
 
