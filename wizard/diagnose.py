@@ -36,14 +36,14 @@ CAUSES = (
         "Apply `join.prerequisites`, which sets containerd's; then retry.",
     ),
     Cause(
-        r"fault: etcd waits for the disk|etcdserver: request timed out",
-        "the disk is too slow for etcd, or the machine is overloaded",
-        "Put the guest's disk on an SSD, and look what else loads the hypervisor (`iostat`, `top`); then retry.",
-    ),
-    Cause(
         r"(inotify_init|fsnotify watcher): too many open files",
         "the machine's limit of watched files is used up, and the kubelet needs some of its own",
         "Raise it: `sudo sysctl -w fs.inotify.max_user_instances=1024`, and in a file below /etc/sysctl.d; then retry.",
+    ),
+    Cause(
+        r"fault: the kubelet gives up",
+        "the kubelet does not stay up; why, it says itself",
+        "Put right what it names (its settings: /var/lib/kubelet/config.yaml, /etc/default/kubelet); then retry.",
     ),
     Cause(
         r"\[ERROR Port-\d+\]|bind: address already in use",
@@ -84,6 +84,11 @@ CAUSES = (
         r"still not so after \d+ s: the Kubernetes API answers at",
         "the node does not reach the API server: a firewall, a wrong name or address, or it is down",
         "On the node: `curl -k https://ENDPOINT:6443/version`, `getent hosts ENDPOINT`; then retry.",
+    ),
+    Cause(
+        r"fault: etcd waits for the disk|etcdserver: request timed out",
+        "the disk is too slow for etcd, or the machine is overloaded",
+        "Put the guest's disk on an SSD, and look what else loads the hypervisor (`iostat`, `top`); then retry.",
     ),
     Cause(
         r"\[ERROR (FileAvailable|DirAvailable)-",

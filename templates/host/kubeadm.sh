@@ -25,49 +25,61 @@ kubeadm_heeds() { # PROCESS: while it lives, what is new of the kubelet, or how 
   done
 }
 
-kubelet_said() { # LINES: the last that it logged since kubeadm began: where it gives up, thousands about threads follow
-  journalctl --unit kubelet --since "@$began" --lines 5000 --output cat --quiet --no-pager 2>/dev/null |
-    grep -E '^[IWEF][0-9]{4} |^kubelet|[Ff]ailed' | tail -n "$1" | cut -c -300
+kubelet_since() { # SECOND: its journal from then on, each entry as it is
+  journalctl --unit kubelet --since "@$1" --lines 5000 --output cat --quiet --no-pager 2>/dev/null
+}
+
+plain_words() { # without the time and place that the kubelet puts before them, as long as a line of a screen
+  sed 's/^[IWEF][0-9]* [0-9:.]* *[0-9]* //' | cut -c -200
 }
 
 kubelet_worst() { # why it gave up, within the last minute; else the last error; else the last line
   since=$(($(date +%s) - 60))
   [ "$since" -gt "$began" ] || since=$began
-  journalctl --unit kubelet --since "@$since" --output cat --quiet --no-pager 2>/dev/null | awk '
+  kubelet_since "$since" | awk '
     /^F[0-9][0-9][0-9][0-9] |failed to run [Kk]ubelet/ { fatal = $0 }
     /^E[0-9][0-9][0-9][0-9] / { error = $0 }
     /./ { last = $0 }
-    END { print fatal ? fatal : error ? error : last }' |
-    sed 's/^[IWEF][0-9]* [0-9:.]* *[0-9]* //' | cut -c -200
+    END { print fatal ? fatal : error ? error : last }' | plain_words
+}
+
+kubelet_warned() { # the last 15 that it warned of since kubeadm began, each once
+  kubelet_since "$began" | grep -E '^[WEF][0-9]{4} |failed to run [Kk]ubelet' | plain_words |
+    awk '!said[$0]++' | tail -n 15
 }
 
 kubeadm_failed() { # STATUS VERB: what explains it, the shortest explanation last
-  if [ -n "$(kubelet_said 1)" ]; then
-    say "the kubelet's last lines (journalctl -u kubelet)"
-    kubelet_said 15
-  fi
-  find /var/log/pods -path '*/kube-system_*.log' -newer "$heard/began" -printf '%T@ %p\n' 2>/dev/null | sort -rn | head -n 4 | while read -r _ log; do
+  say "what the kubelet warned of (journalctl -u kubelet)"
+  kubelet_warned
+  pods_logs '' -printf '%T@ %p\n' | sort -rn | head -n 4 | while read -r _ log; do
     say "the end of $log"
     tail -n 4 "$log" | cut -c -300
   done
   say "kubeadm $2 ended with status $1"
-  grep -E '\[ERROR |^error |^[[:space:]]*[Ee]rror:|timed out|couldn.t |failed ' "$heard/log" | tail -n 6 || true
+  grep -E '\[ERROR |^error |timed out' "$heard/log" | awk '!said[$0]++' | tail -n 6 || true
   node_faults
   rm -rf -- "$heard"
   exit "$1"
+}
+
+pods_logs() { # POD FIND-ARGUMENT…: the logs of the control plane's containers that have changed since kubeadm began
+  pod=$1; shift
+  find /var/log/pods -path "*/kube-system_$pod*.log" -newer "$heard/began" "$@" 2>/dev/null
 }
 
 node_faults() { # what is known to keep a node from coming up
   [ -z "$(swapon --show --noheadings 2>/dev/null)" ] || echo 'fault: swap is on'
   if ! ctr version >/dev/null 2>&1; then
     echo 'fault: containerd does not answer'
-  elif ! ctr plugins ls 2>/dev/null | awk '($1 ~ /cri/ || $2 == "cri") && $NF == "ok" { found = 1 } END { exit !found }'; then
+  elif ! ctr plugins ls 2>/dev/null | grep -qE '(\.cri\.|[[:space:]]cri[[:space:]]).*[[:space:]]ok[[:space:]]*$'; then
     echo 'fault: the CRI of containerd is disabled'
   fi
-  if kubelet_said 200 | grep -qE 'different from docker cgroup driver|misconfiguration: kubelet cgroup driver|expected cgroupsPath to be of format'; then
+  if kubelet_since "$began" | grep -qE 'misconfiguration: kubelet cgroup driver|expected cgroupsPath to be of format'; then
     echo 'fault: the kubelet and containerd do not agree on the cgroup driver'
   fi
-  if grep -qsE 'slow fdatasync|etcdserver: request timed out|leader failed to send out heartbeat' /var/log/pods/kube-system_etcd-*/*/*.log; then
+  gave_up=$(kubelet_since "$began" | grep -E '^F[0-9]{4} |failed to run [Kk]ubelet' | tail -n 1 | plain_words)
+  [ -z "$gave_up" ] || echo "fault: the kubelet gives up: $gave_up"
+  if pods_logs etcd- -exec grep -lE 'slow fdatasync|failed to send out heartbeat on time' {} + | grep -q .; then
     echo 'fault: etcd waits for the disk'
   fi
 }
@@ -80,8 +92,8 @@ kubeadm_away() { # kubeadm's work on this node goes, and what a pod network left
   [ ! -d /etc/cni/net.d ] || find /etc/cni/net.d -mindepth 1 -maxdepth 1 ! -name '*podman*' -exec rm -rf -- {} +
   for link in $(ip -o link show 2>/dev/null | cut -d: -f2 | cut -d@ -f1); do
     case $link in
-      cni0 | flannel.* | cali* | vxlan.calico | vxlan-v6.calico | wireguard.cali | wg-v6.cali | cilium_* | lxc_health | kube-ipvs0 | nodelocaldns)
-        ip link delete "$link" || true ;;
+      cni0 | flannel.* | cali* | vxlan.calico | vxlan-v6.calico | wireguard.cali | wg-v6.cali) ip link delete "$link" || true ;;
+      cilium_* | lxc_health | kube-ipvs0 | nodelocaldns) ip link delete "$link" || true ;;
       tunl0) { ip addr flush dev tunl0 && ip link set tunl0 down; } || true ;;
     esac
   done
@@ -106,11 +118,12 @@ packet_rules_away() { # WHOSE: rules and chains of kube-proxy and of pod network
 pods_rules='[: ]KUBE-|[: "]cali[-:]|[: ]CNI-|[: ]CILIUM_|[: ]FLANNEL-'
 
 same_time() { # HOST:PORT: certificates are only good on a node whose clock agrees with the API server's
-  theirs=$(curl -sk -o /dev/null -D - --max-time 10 "https://$1/version" 2>/dev/null | tr -d '\r' | sed -n 's/^[Dd]ate: //p')
+  theirs=$(curl -sk -o /dev/null -D - --max-time 10 "https://$1/version" | tr -d '\r' | sed -n 's/^[Dd]ate: //p')
   [ -n "$theirs" ] || return 0
   apart=$(($(date +%s) - $(date -d "$theirs" +%s)))
   if [ "${apart#-}" -gt 60 ]; then
-    fail 1 "the clocks differ: this node is ${apart#-} s $([ "$apart" -gt 0 ] && echo ahead of || echo behind) the control plane; see \`timedatectl\` on both"
+    case $apart in -*) where=behind ;; *) where='ahead of' ;; esac
+    fail 1 "the clocks differ: this node is ${apart#-} s $where the control plane; see \`timedatectl\` on both"
   fi
 }
 
