@@ -1,0 +1,157 @@
+"""The words of templates/host/kubeadm.sh that need no node: what they leave alone, wait for, refuse and explain."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.stages.nodes_seen import do, seen
+from wizard.actions import Run
+from wizard.diagnose import likely_cause
+from wizard.model import Part
+from wizard.script import compile_part
+from wizard.stages.join_heard import heard
+from wizard.stages.join_init import STEP
+
+RULES = """\
+*filter
+:INPUT ACCEPT [0:0]
+:KUBE-FIREWALL - [0:0]
+:cali-INPUT - [0:0]
+:ufw-user-input - [0:0]
+-A INPUT -j KUBE-FIREWALL
+-A INPUT -m comment --comment "cali:Cz_u1IQiXIMmKD4c" -j cali-INPUT
+-A INPUT -p tcp -m tcp --dport 22 -m comment --comment "not of KUBE" -j ACCEPT
+-A KUBE-FIREWALL -m mark --mark 0x8000/0x8000 -j DROP
+COMMIT
+"""
+KEPT = """\
+*filter
+:INPUT ACCEPT [0:0]
+:ufw-user-input - [0:0]
+-A INPUT -p tcp -m tcp --dport 22 -m comment --comment "not of KUBE" -j ACCEPT
+COMMIT
+"""
+
+
+class Host:
+    """Programs that stand for a node's; scripts of parts run with them before all others."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.program("journalctl", "true")
+        self.program("ctr", "echo 'io.containerd.grpc.v1  cri  linux/amd64  ok'")
+        self.program("swapon", "true")
+
+    def program(self, name: str, script: str) -> None:
+        path = self.directory / name
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+
+    def run(self, *actions: Run) -> subprocess.CompletedProcess[str]:
+        script = compile_part("join.init", "aki0", Part("aki0", "t", actions))
+        script = script.replace(" PATH=", f" PATH={self.directory}:")
+        environment = {**os.environ, "HK8S_HOME": str(self.directory / "home")}
+        return subprocess.run(
+            ["sh", "-s", "--", "a1"], input=script, capture_output=True, text=True, timeout=60, env=environment
+        )
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def test_only_the_rules_of_pods_go(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "rules").write_text(RULES)
+    host.program("iptables-nft-save", f"cat {tmp_path}/rules")
+    host.program("iptables-nft-restore", f"cat >{tmp_path}/kept")
+    done = host.run(Run(("packet_rules_away", "iptables-nft")))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "kept").read_text() == KEPT
+    (tmp_path / "rules").write_text(KEPT)
+    (tmp_path / "kept").unlink()
+    assert host.run(Run(("packet_rules_away", "iptables-nft"))).returncode == 0
+    assert not (tmp_path / "kept").exists()
+
+
+@pytest.mark.parametrize(("apart", "words"), [(0, ""), (30, ""), (300, "ahead of"), (-300, "behind")])
+def test_clocks_that_differ(host: Host, apart: int, words: str) -> None:
+    host.program("curl", f"echo \"Date: $(date -R -d '{-apart} seconds')\"")
+    done = host.run(Run(("same_time", "a:6443")))
+    assert (done.returncode == 0) is (words == "")
+    assert words in done.stderr
+    assert (likely_cause(done.stderr) is not None) is (words != "")
+
+
+def test_an_api_that_tells_no_time(host: Host) -> None:
+    host.program("curl", "exit 7")
+    assert host.run(Run(("same_time", "a:6443"))).returncode == 0
+
+
+def test_what_is_waited_for_says_why(host: Host) -> None:
+    host.program("probe", "echo not yet >&2; exit 1")
+    done = host.run(heard(0, "it is so", ("probe",)))
+    assert done.returncode == 1
+    assert "… not yet" in done.stdout
+    assert "still not so after 0 s: it is so" in done.stderr
+
+
+def test_kubeadm_fails_with_its_own_status_and_its_reason_last(host: Host) -> None:
+    host.program("kubeadm", "echo '[preflight] Running'; echo '\t[ERROR Port-6443]: Port 6443 is in use' >&2; exit 3")
+    host.program("journalctl", "echo 'F1123 10:14:11.079481   20150 server.go:156] unknown flag: --nonsense'")
+    host.program("swapon", "echo /dev/sda2")
+    done = host.run(Run(("kubeadm_does", "init", "--config", "x")))
+    assert done.returncode == 3
+    assert done.stdout.splitlines()[-5:] == [
+        "server.go:156] unknown flag: --nonsense",
+        "==> kubeadm init ended with status 3",
+        "\t[ERROR Port-6443]: Port 6443 is in use",
+        "fault: swap is on",
+        "fault: the kubelet gives up: server.go:156] unknown flag: --nonsense",
+    ]
+
+
+def test_kubeadm_that_succeeds(host: Host) -> None:
+    host.program("kubeadm", 'echo "$@"')
+    done = host.run(Run(("kubeadm_does", "join", "--config", "x")))
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "join --config x")
+
+
+def test_an_init_that_is_finished_is_not_run_again(host: Host, tmp_path: Path) -> None:
+    """The script by itself, run twice: kubeadm would refuse, and would be right."""
+    host.program("kubeadm", "exit 9")
+    [part] = do(STEP.plan(seen(), "aki0")).parts
+    [init] = [each for each in part.actions if isinstance(each, Run) and each.argv[0] == "kubeadm_does"]
+    assert init.unless[:2] == ("sh", "-c")
+    there = Run(init.argv, unless=("true",))
+    assert host.run(there).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("[ERROR Swap]: running with swap on is not supported. Please disable swap", "swap is on"),
+        ("[ERROR CRI]: container runtime is not running: output: …", "containerd does not run"),
+        ('err="… unknown service runtime.v1alpha2.RuntimeService"', "without its CRI plugin"),
+        ("[ERROR Port-10250]: Port 10250 is in use", "another program has a port"),
+        ("[ERROR ImagePull]: failed to pull image k8s.gcr.io/pause:3.2", "does not get the images"),
+        ("[ERROR FileAvailable--etc-kubernetes-kubelet.conf]: … already exists", "an earlier kubeadm"),
+        ("kubelet.go:1335] Failed to start cAdvisor inotify_init: too many open files", "limit of watched files"),
+        ('could not find a JWS signature in the cluster-info ConfigMap for token ID "nz2scs"', "no longer good"),
+        ('none of the public keys "sha256:2bcc5b84" are pinned', "another cluster answers"),
+        ("error downloading certs: error downloading the secret: Secret …", "certificates are no longer there"),
+        ('a Node with name "aki1" and status "Ready" already exists in the cluster', "of that name is in the cluster"),
+        ("still not so after 60 s: the Kubernetes API answers at 192.168.182.130:6443", "does not reach the API"),
+        ("rejected: x509: certificate has expired or is not yet valid", "clocks of the machines differ"),
+        ("etcdserver: request timed out", "too slow for etcd"),
+        ("[ERROR NumCPU]: the number of available CPUs 1 is less than the required 2", "too small"),
+    ],
+)
+def test_complaints_have_a_likely_cause(said: str, why: str) -> None:
+    cause = likely_cause(said)
+    assert cause is not None
+    assert why in cause.why
