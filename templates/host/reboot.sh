@@ -28,7 +28,6 @@ reboot_passed() { # SUBJECT
 waits_to_be() { # SECONDS WORDS COMMAND…: until it prints nothing; what it prints is what is waited for
   limit=$1 what=$2
   shift 2
-  say "wait until $what (at most $limit s)"
   began=$(cut -d. -f1 /proc/uptime) told='' told_at=0
   while waiting=$("$@"); [ -n "$waiting" ]; do
     took=$(($(cut -d. -f1 /proc/uptime) - began))

@@ -139,14 +139,15 @@ def _parts(ctx: Context, tested: str, begun: UnderWay | None) -> Iterator[Part]:
     words = "note when all nodes were Ready again"
     yield Part(HYPERVISOR, words, (Run(("reboot_note", "ready"), words),))
     words = "wait until Kubernetes' own pods run again"
-    yield Part(first, words, (Run(("system_pods_back", str(PODS), *NAMESPACES), words),))
+    yield Part(first, words, (Run(("system_pods_back", str(PODS), *NAMESPACES), f"{words} (at most {PODS} s)"),))
     passed = Run(("reboot_passed", tested), "note that it has come back", undo=Run(("rm", "-f", RECORD)))
     yield Part(HYPERVISOR, "note that the cluster came back", (passed,))
 
 
 def _back(name: str) -> Part:
     words = f"wait until {name} is Ready again"
-    return Part(name, words, (Run(("node_back", name, str(READY)), words),), answers_within=ANSWERS)
+    back = Run(("node_back", name, str(READY)), f"{words} (at most {READY} s)")
+    return Part(name, words, (back,), answers_within=ANSWERS)
 
 
 # ---------------------------------------------------------------- what is said
