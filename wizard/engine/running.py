@@ -30,6 +30,8 @@ T = TypeVar("T")
 TAIL_LINES = 15
 MINTING = 60
 """Seconds in which a host has minted a secret."""
+FORGOTTEN = 'find "${place%/*}" -mindepth 1 -maxdepth 1 -mmin +15 -exec rm -rf {} + 2>/dev/null'
+"""Takes away what was brought for a script that never began, or was not there to clean up."""
 MOST_OF_A_CONSOLE = 1024 * 1024
 
 
@@ -118,7 +120,7 @@ class Runner:
                 f"{hole.words} could not be had", where=hole.on, why=minted.complaint, tail=minted.complaint
             )
         self._hosts.mask(Secret(minted.text.strip()))
-        clean = 'rm -rf "$place"; mkdir -p "$place"; ' if hole == attempt.holes[0] else ""
+        clean = f'rm -rf "$place"; {FORGOTTEN}; mkdir -p "$place"; ' if hole == attempt.holes[0] else ""
         script = f'umask 077; place={HOME}/secrets/{attempt.id}; {clean}cat >"$place"/{hole.name}'
         laid = self._insist(attempt, lambda connection: connection.run(script, stdin=minted.out))
         if laid.rc:
