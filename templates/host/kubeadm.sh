@@ -43,14 +43,14 @@ kubelet_worst() { # why it gave up, within the last minute; else the last error;
     END { print fatal ? fatal : error ? error : last }' | plain_words
 }
 
-kubelet_warned() { # the last 15 that it warned of since kubeadm began, each once
-  kubelet_since "$began" | grep -E '^[WEF][0-9]{4} |failed to run [Kk]ubelet' | plain_words |
+kubelet_erred() { # the last 15 errors since kubeadm began, each once
+  kubelet_since "$began" | grep -E '^[EF][0-9]{4} |failed to run [Kk]ubelet' | plain_words |
     awk '!said[$0]++' | tail -n 15
 }
 
 kubeadm_failed() { # STATUS VERB: what explains it, the shortest explanation last
-  say "what the kubelet warned of (journalctl -u kubelet)"
-  kubelet_warned
+  say "the kubelet's errors (journalctl -u kubelet)"
+  kubelet_erred
   pods_logs '' -printf '%T@ %p\n' | sort -rn | head -n 4 | while read -r _ log; do
     say "the end of $log"
     tail -n 4 "$log" | cut -c -300
