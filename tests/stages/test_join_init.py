@@ -142,11 +142,11 @@ def test_a_cluster_that_is_there_is_adopted() -> None:
 
 def test_what_differs_from_the_file_is_said() -> None:
     made = replace(MADE, pod_cidr="10.10.0.0/16", version="v1.19.8", service_cidr="10.97.0.0/16", dns=False)
-    found = plan(aki0=PLANE, made=made)
+    found = plan(aki0=PLANE, made=made, nodes=KubeNodes((listed("old0"),)))
     assert isinstance(found, Nothing)
     assert found.why.endswith(
-        "Other than in cluster.yaml: pods have 10.10.0.0/16, not 10.244.0.0/16, services have 10.97.0.0/16, not "
-        "10.96.0.0/12, it is v1.19.8, not 1.20, it has no CoreDNS"
+        "Other than in cluster.yaml: its nodes are called old0, none of them aki0, pods have 10.10.0.0/16, not "
+        "10.244.0.0/16, services have 10.97.0.0/16, not 10.96.0.0/12, it is v1.19.8, not 1.20, it has no CoreDNS"
     )
 
 

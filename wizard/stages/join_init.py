@@ -129,7 +129,7 @@ def _whole(ctx: Context, target: str, node: Kubeadm, cluster: KubeCluster) -> Pl
             f"init on {target} was cut off before its last phase: cluster DNS and kube-proxy are missing", (part,)
         )
     at = cluster.endpoint or node.server
-    differs = list(_differences(ctx, cluster))
+    differs = list(_differences(ctx, target, cluster))
     but = f". Other than in cluster.yaml: {', '.join(differs)}" if differs else ""
     return Nothing(f"{target} is a control plane of Kubernetes {cluster.version}, and its API is ready, at {at}{but}")
 
@@ -139,8 +139,10 @@ def _made_here(ctx: Context, target: str) -> bool:
     return isinstance(ours, Known) and bool(ours.value.of(f"{ID}@{target}"))
 
 
-def _differences(ctx: Context, cluster: KubeCluster) -> Iterator[str]:
-    wanted = kubernetes(ctx)
+def _differences(ctx: Context, target: str, cluster: KubeCluster) -> Iterator[str]:
+    wanted, listed = kubernetes(ctx), ctx.see(KUBE_NODES, target)
+    if listed.there and listed.get(target) is None:
+        yield f"its nodes are called {', '.join(node.name for node in listed)}, none of them {target}"
     if cluster.pod_cidr != str(wanted.pod_cidr):
         yield f"pods have {cluster.pod_cidr or 'no range'}, not {wanted.pod_cidr}"
     if cluster.service_cidr != str(wanted.service_cidr):
@@ -172,7 +174,11 @@ def undo(ctx: Context, target: str, inverses: tuple[Action, ...]) -> Plan:
         return busy
     listed = ctx.look(KUBE_NODES, target)
     others = [node.name for node in listed.value if node.name != target] if isinstance(listed, Known) else []
-    lose = (f"Nodes that lose their cluster: {', '.join(others)}. Undo join.nodes first, and they leave it in peace.",) if others else ()
+    lose = (
+        (f"Nodes that lose their cluster: {', '.join(others)}. Undo join.nodes first, and they leave it in peace.",)
+        if others
+        else ()
+    )
     parts = (taken_back(target, inverses),)
     return Do(f"{target} is no control plane any more", parts, (*lose, *NOTES), irreversible=LOST)
 
