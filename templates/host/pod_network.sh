@@ -37,15 +37,18 @@ unready_nodes() { # NODE: what its kubelet says, and those of other nodes that w
 
 unready_pods() { # "NAMESPACE/POD on NODE: REASON", those first that run on their node's own network
   kube get pods --all-namespaces -o jsonpath='{range .items[*]}{.spec.hostNetwork}|{.metadata.namespace}|{.metadata.name}|{.spec.nodeName}|{.status.phase}|{.status.conditions[?(@.type=="Ready")].status}|{range .status.containerStatuses[*]}{.state.waiting.reason} {end}{"\n"}{end}' 2>/dev/null |
-    awk -F '|' 'NF > 6 && $5 != "Succeeded" && $6 != "True"' | sort -r | head -n 4 |
+    awk -F '|' 'NF > 6 && $5 != "Succeeded" && $6 != "True"' | sort | head -n 4 |
     while IFS='|' read -r _ namespace pod node phase _ reason; do
-      last=$(kube -n "$namespace" get events --field-selector "involvedObject.name=$pod" \
-        --sort-by=.metadata.creationTimestamp -o jsonpath='{.items[-1:].reason}: {.items[-1:].message}' 2>/dev/null |
-        tr '\n' ' ' | cut -c 1-300)
-      last=${last#: } reason=${reason% }
+      last=$(last_word "$namespace" "$pod") reason=${reason% }
       [ -n "$reason" ] || reason="$phase, not ready yet"
       printf '%s/%s on %s: %s\n' "$namespace" "$pod" "${node:-no node yet}" "$reason${last:+; $last}"
     done
+}
+
+last_word() { # NAMESPACE POD: its last event that gives a reason, not merely that there was an error
+  events=$(kube -n "$1" get events --field-selector "involvedObject.name=$2" --sort-by=.metadata.creationTimestamp \
+    -o jsonpath='{range .items[*]}{.reason}: {.message}{"\t"}{end}' 2>/dev/null | tr "\n\t" " \n" | cut -c 1-300)
+  printf '%s\n' "$events" | grep -v -e '^Failed: Error: ' -e '^BackOff: ' | tail -n 1
 }
 
 waits_for_network() { # NODE: what there still is to wait for, in words; nothing when all is well
