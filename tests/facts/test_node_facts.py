@@ -68,7 +68,6 @@ def test_lines_of_fstab_that_count() -> None:
 
 KERNEL = """fs=tmpfs
 init=systemd
-container=systemd-nspawn
 memory-groups=yes
 kubelet=no
 driver=
@@ -84,7 +83,7 @@ end=yes
 
 def test_a_container_with_the_first_control_groups() -> None:
     found = NODE_KERNEL.parse(said(KERNEL))
-    assert (found.unified, found.systemd, found.container) == (False, True, "systemd-nspawn")
+    assert (found.unified, found.systemd) == (False, True)
     assert found.memory == 24685376 * 1024
     assert found.bridged
     assert found.settings["net.ipv4.ip_forward"] == "0"
@@ -92,9 +91,9 @@ def test_a_container_with_the_first_control_groups() -> None:
 
 
 def test_a_machine_with_the_second() -> None:
-    text = KERNEL.replace("fs=tmpfs", "fs=cgroup2fs").replace("systemd-nspawn", "none")
+    text = KERNEL.replace("fs=tmpfs", "fs=cgroup2fs")
     found = NODE_KERNEL.parse(said(text.replace("=1\n", "=\n").replace("overlay=yes", "overlay=no")))
-    assert (found.unified, found.container, found.bridged, found.overlay) == (True, "", False, False)
+    assert (found.unified, found.bridged, found.overlay) == (True, False, False)
 
 
 @pytest.mark.parametrize(("driver", "expected"), [("systemd", "systemd"), ("cgroupfs", "cgroupfs"), ("", "cgroupfs")])

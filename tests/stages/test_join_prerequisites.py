@@ -50,7 +50,7 @@ VERSIONS = dict.fromkeys(("kubelet", "kubeadm", "kubectl"), "1.36.4")
 READY = KubePackages(VERSIONS, tuple(VERSIONS), tuple(VERSIONS), service=True, enabled=True)
 FITTED = Effective((), True, ("/opt/cni/bin",), IMAGES[2])
 RUNS = Containerd("1.7.24", "", True, True, config="version = 2\n", effective=FITTED)
-KERNEL = NodeKernel(True, True, "", True, settings=dict(SETTINGS), memory=8 * 1024**3)
+KERNEL = NodeKernel(True, True, True, settings=dict(SETTINGS), memory=8 * 1024**3)
 
 
 def cluster(*guests: dict[str, Any], accept: tuple[str, ...] = (), **kubernetes: Any) -> Cluster:
@@ -419,11 +419,9 @@ def test_a_file_that_is_not_edited() -> None:
 
 
 def test_who_makes_control_groups() -> None:
-    inside = replace(KERNEL, unified=False, container="systemd-nspawn")
     wanted = cluster(version="1.20")
     other = {KUBE_PACKAGES: replace(READY, versions=dict.fromkeys(VERSIONS, "1.20.2"))}
     cgroupfs = {CONTAINERD: replace(RUNS, effective=replace(FITTED, systemd_cgroup=False))}
-    assert isinstance(plan({NODE_KERNEL: inside, **cgroupfs, **other}, wanted), Nothing)
     assert isinstance(plan({NODE_KERNEL: replace(KERNEL, unified=False), **other}, wanted), Nothing)
     running = {NODE_KERNEL: replace(KERNEL, kubelet_driver="cgroupfs")}
     assert isinstance(plan({**running, **cgroupfs}), Nothing)

@@ -23,8 +23,6 @@ class NodeKernel:
     """cgroup version 2 alone is mounted (cgroups(7))."""
     systemd: bool
     """Process 1 is systemd."""
-    container: str
-    """What this machine itself is a container of, as systemd-detect-virt(1) names it; empty for none."""
     memory_groups: bool
     """The memory controller is there; on a Raspberry Pi it has to be asked for."""
     kubelet_driver: str = ""
@@ -46,11 +44,9 @@ def _kernel(output: Output) -> NodeKernel:
     found = pairs(output)
     if "end" not in found:
         raise FactError(output.complaint or "nothing was said")
-    container = found["container"]
     return NodeKernel(
         unified=found["fs"] == "cgroup2fs",
         systemd=found["init"] == "systemd",
-        container="" if container == "none" else container,
         memory_groups=found["memory-groups"] == "yes",
         kubelet_driver=found["driver"] or ("cgroupfs" if found["kubelet"] == "yes" else ""),
         overlay=found["overlay"] == "yes",
@@ -67,7 +63,6 @@ NODE_KERNEL = Fact(
     f"""yes() {{ if "$@" >/dev/null 2>&1; then echo yes; else echo no; fi; }}
 c=/var/lib/kubelet/config.yaml
 echo fs=$(stat -fc %T /sys/fs/cgroup); echo init=$(cat /proc/1/comm)
-echo container=$(systemd-detect-virt --container 2>/dev/null)
 echo memory-groups=$(yes sh -c 'grep -qw memory /sys/fs/cgroup/cgroup.controllers || test -d /sys/fs/cgroup/memory')
 echo kubelet=$(yes test -e $c); echo driver=$(sed -n 's/^cgroupDriver: *//p' $c 2>/dev/null)
 echo overlay=$(yes grep -qw overlay /proc/filesystems)

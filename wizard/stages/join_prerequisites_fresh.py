@@ -49,7 +49,7 @@ def _said(cluster: Cluster, name: str) -> dict[AnyFact[Any], object]:
     endpoint = endpoint_name(cluster)
     return {
         SWAP: Swap(),
-        NODE_KERNEL: NodeKernel(True, True, "", True, settings={next(iter(SETTINGS)): "0"}, memory=ROOM),
+        NODE_KERNEL: NodeKernel(True, True, True, settings={next(iter(SETTINGS)): "0"}, memory=ROOM),
         NODE_NAMES: NodeNames(name, name),
         NODE_FILES: dict.fromkeys(PATHS),
         NODE_FIREWALL: NodeFirewall(),
