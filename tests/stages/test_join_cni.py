@@ -17,7 +17,7 @@ from wizard.facts.kube_nodes import KUBE_NODES, KubeNode, KubeNodes
 from wizard.facts.network import LINKS, Address, Link, Links
 from wizard.facts.owner_files import owner_file
 from wizard.facts.pod_network import CNI_FILES, POD_NETWORK, Agent, Applied, CniFiles, PodNetwork
-from wizard.model import OWNER, Blocked, Context, Do, Known, Nothing, Plan, Refused, Risk, Seen, Unseen
+from wizard.model import OWNER, Blocked, Context, Do, FactUnknown, Known, Nothing, Plan, Refused, Risk, Seen, Unseen
 from wizard.script import compile_part
 from wizard.stages import join_cni_calico
 from wizard.stages.join_cni import STEP
@@ -364,3 +364,6 @@ def test_on_paper() -> None:
     found = STEP.plan(Context(wish, STEP.fresh(wish)), "aki0")
     assert isinstance(found, Do)
     assert len(STEP.look(wish, "aki0")) == 3
+    with pytest.raises(FactUnknown):
+        own = cluster({"manifest": "net.yaml"})
+        STEP.plan(Context(own, STEP.fresh(own)), "aki0")
