@@ -14,10 +14,11 @@ from typing import Any
 
 from wizard.actions import RESTART, Run
 from wizard.cluster import Cluster
-from wizard.facts.kube_nodes import KUBE_NODES
+from wizard.facts.kube_nodes import KUBE_NODES, KubeNodes
 from wizard.facts.kube_system import NAMESPACES
-from wizard.facts.ours import OURS
-from wizard.facts.reboot_test import REBOOT_TEST, RECORD, Passed, UnderWay
+from wizard.facts.ours import OURS, Ours
+from wizard.facts.reboot_test import REBOOT_TEST, RECORD, Passed, RebootTest, UnderWay
+from wizard.marks import read_there
 from wizard.model import (
     HYPERVISOR,
     AnyFact,
@@ -25,10 +26,12 @@ from wizard.model import (
     Context,
     Do,
     FactUnknown,
+    Known,
     Nothing,
     Part,
     Plan,
     Risk,
+    Seen,
     Step,
 )
 from wizard.stages import bridge, firewall, guests, isolated, join, nodes, verify_nodes
@@ -180,6 +183,16 @@ def look(cluster: Cluster, target: str) -> tuple[str, ...]:
     return (f"cat {RECORD}", *(f"ssh {cluster.destination(name) or name} uptime -s" for name in _machines(cluster)))
 
 
+def fresh(cluster: Cluster) -> Mapping[tuple[str, str], Seen]:
+    """A cluster that nobody has restarted yet."""
+    boot = Known(Ours(machine_id="", boot_id=read_there("cat /proc/sys/kernel/random/boot_id")))
+    return {
+        (HYPERVISOR, REBOOT_TEST.id): Known(RebootTest()),
+        **{(name, KUBE_NODES.id): Known(KubeNodes()) for name in nodes.first(cluster)},
+        **{(name, OURS.id): boot for name in _machines(cluster)},
+    }
+
+
 STEP = Step(
     id="verify.reboot",
     title="Back after a restart",
@@ -188,6 +201,7 @@ STEP = Step(
     facts=facts,
     needs=("verify.nodes", "verify.peers", "verify.pods"),
     targets=targets,
+    fresh=fresh,
     look=look,
     only_named=True,
 )
