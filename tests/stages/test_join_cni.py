@@ -364,6 +364,7 @@ def test_on_paper() -> None:
     found = STEP.plan(Context(wish, STEP.fresh(wish)), "aki0")
     assert isinstance(found, Do)
     assert len(STEP.look(wish, "aki0")) == 3
+    own = cluster({"manifest": "net.yaml"})
+    on_paper = Context(own, STEP.fresh(own))
     with pytest.raises(FactUnknown):
-        own = cluster({"manifest": "net.yaml"})
-        STEP.plan(Context(own, STEP.fresh(own)), "aki0")
+        STEP.plan(on_paper, "aki0")
