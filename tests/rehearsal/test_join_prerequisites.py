@@ -72,6 +72,7 @@ def as_a_node(machine: Rehearsal, host: str) -> None:
     runs_with = machine.inside("containerd config dump", host=host)
     assert 'bin_dir = "/opt/cni/bin"' in runs_with
     assert 'sandbox_image = "k8s.gcr.io/pause:3.2"' in runs_with
+    assert "SystemdCgroup = true" in runs_with
     values = machine.inside("sysctl -n net.ipv4.ip_forward net.bridge.bridge-nf-call-iptables", host=host)
     assert values.split() == ["1", "1"]
     assert machine.inside("hostname; cat /etc/hostname", host=host).split() == [host, host]
