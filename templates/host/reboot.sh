@@ -22,7 +22,7 @@ reboot_passed() { # SUBJECT
   sync "$home/verified/reboot.part"
   mv -f "$home/verified/reboot.part" "$home/verified/reboot"
   rm -f "$home/verified/reboot-begun"
-  say "all nodes were Ready $((ready - asked)) s after the hypervisor was asked to restart"
+  say "all nodes were Ready within $((ready - asked)) s after the hypervisor was asked to restart"
 }
 
 waits_to_be() { # SECONDS WORDS COMMAND…: until it prints nothing; what it prints is what is waited for

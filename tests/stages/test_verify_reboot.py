@@ -134,6 +134,7 @@ def test_it_goes_on_where_it_was() -> None:
     last = do(under_way(), "aki1", "aki0", HYPERVISOR)
     assert restarts(last) == []
     assert last.risk is Risk.NONE
+    assert [part.on for part in last.parts] == ["aki0", "aki1", HYPERVISOR, "aki0", HYPERVISOR]
     assert last.parts[-1].title == "note that the cluster came back"
 
 
@@ -157,7 +158,7 @@ def test_a_machine_that_does_not_answer_is_not_taken_for_one_that_restarted() ->
 def test_it_was_passed_and_all_holds(earlier: dict[str, Plan]) -> None:
     found = plan(RebootTest(PASSED))
     assert isinstance(found, Nothing)
-    assert found.why.startswith("on 2026-11-23 10:12 UTC all nodes were Ready 95 s after the hypervisor restarted")
+    assert found.why.startswith("on 2026-11-23 10:12 UTC all nodes were Ready within 95 s of the hypervisor's restart")
 
 
 def test_what_does_not_hold_any_more_is_named(earlier: dict[str, Plan]) -> None:

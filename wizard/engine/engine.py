@@ -148,13 +148,15 @@ class Engine:
         self._control.let_go.set()
 
     def _meant(self, names: Sequence[str]) -> Targets:
-        """What is to be done. Without names also what is done only when named, where it was under way."""
+        """What is to be done. What is done only when named comes first where it was under way, without being named too:
+        half done it may be why the steps that it needs are not as wanted now."""
+        unfinished = (State.RUNNING, State.GUARDED, *((State.INTERRUPTED,) if names else ()))
         standings = self.journal.standings()
-        under_way = {of for of, standing in standings.items() if standing.state in (State.RUNNING, State.GUARDED)}
+        under_way = {of for of, standing in standings.items() if standing.state in unfinished}
         found = self._looker.targets(names, with_needs=bool(names), every=not names)
-        return tuple(
-            (step, target) for step, target in found if names or not step.only_named or (step.id, target) in under_way
-        )
+        first = [(step, target) for step, target in found if step.only_named and (step.id, target) in under_way]
+        then = [each for each in found if each not in first and (names or not each[0].only_named)]
+        return (*first, *then)
 
     def _doer(self) -> Doer:
         self._writable()

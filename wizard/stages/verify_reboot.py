@@ -92,7 +92,7 @@ def subject(cluster: Cluster) -> str:
 
 
 def _holds(ctx: Context, passed: Passed) -> Plan:
-    when = f"on {passed.at:%Y-%m-%d %H:%M} UTC all nodes were Ready {passed.seconds} s after the hypervisor restarted"
+    when = f"on {passed.at:%Y-%m-%d %H:%M} UTC all nodes were Ready within {passed.seconds} s of the hypervisor's restart"
     broken = list(_broken(ctx))
     if broken:
         name, why = broken[0]
@@ -128,11 +128,14 @@ def _parts(ctx: Context, tested: str, begun: UnderWay | None) -> Iterator[Part]:
         noted = tuple(f"{name}={boot}" for name, boot in boots.items())
         words = "note in which boot each machine is"
         yield Part(HYPERVISOR, words, (Run(("reboot_begin", tested, *noted), words),))
+    last_to_come = ctx.see(OURS).boot_id == boots[HYPERVISOR]
     for name in _machines(ctx.cluster)[:-1]:
-        if ctx.see(OURS, name).boot_id == boots[name]:
+        to_come = ctx.see(OURS, name).boot_id == boots[name]
+        if to_come:
             yield Part(name, f"restart {name}", (RESTART,), risk=Risk.RESTARTS_MACHINE, restarts=True)
-        yield _back(name)
-    if ctx.see(OURS).boot_id == boots[HYPERVISOR]:
+        if to_come or last_to_come:
+            yield _back(name)
+    if last_to_come:
         when = Run(("reboot_note", "restarted"), "note when the hypervisor was asked to restart")
         words = "restart the hypervisor, and all guests with it"
         yield Part(HYPERVISOR, words, (when, RESTART), risk=Risk.RESTARTS_MACHINE, restarts=True)
