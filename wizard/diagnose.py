@@ -91,6 +91,11 @@ CAUSES = (
         "Put the guest's disk on an SSD, and look what else loads the hypervisor (`iostat`, `top`); then retry.",
     ),
     Cause(
+        r"still not so after \d+ s: the API server says that it is ready",
+        "the API server, or etcd below it, does not come up",
+        "On the node: `crictl ps -a`, `tail /var/log/pods/kube-system_*/*/*.log`, `journalctl -u kubelet`; then retry.",
+    ),
+    Cause(
         r"\[ERROR (FileAvailable|DirAvailable)-",
         "an earlier kubeadm has left something on the node",
         "Look at the plan again: it says what was found, and offers to take it away.",

@@ -61,8 +61,14 @@ def until(running: subprocess.Popen[str], words: str) -> str:
     raise AssertionError(f"it ended before it said {words!r}:\n{''.join(seen)}")
 
 
+def api_ready(machine: Rehearsal) -> None:
+    """Under the load of other tests, the API server may be silent for a while."""
+    machine.inside(f"timeout 120 sh -c 'until {KUBECTL} get --raw /readyz; do sleep 1; done'", host="aki0")
+
+
 def listed(machine: Rehearsal) -> set[str]:
     """The nodes of the cluster on aki0."""
+    api_ready(machine)
     return set(machine.inside(f"{KUBECTL} get nodes -o name", host="aki0").replace("node/", "").split())
 
 
@@ -125,6 +131,7 @@ def nodes_join_and_leave(wizard: WizardOn) -> None:
     assert both.index("on aki2: kubeadm join") < both.index("ended with status 0")
     assert both.index("on aki1: kubeadm join") < both.index("ended with status 0")
     assert listed(wizard.machine) == {"aki0", "aki1", "aki2"}
+    api_ready(wizard.machine)
     assert wizard.json("plan", "join.init", "join.nodes")["changes"] == 0
 
     refused = wizard.run("undo", "join.nodes@aki2", "--yes")
@@ -152,7 +159,7 @@ def what_goes_wrong_is_said(wizard: WizardOn) -> None:
     state, reason = row(wizard, "join.nodes@aki1")
     assert (state, reason) == ("blocked", "aki1 belongs to another cluster, at https://192.168.182.130:6443")
     wizard.machine.inside(f"cat /root/ca.crt >{ca}", host="aki0")
-
+    api_ready(wizard.machine)
     wizard.ok("apply", "join.nodes@aki2", "--yes", timeout=LONG)
     assert listed(wizard.machine) == {"aki0", "aki1", "aki2"}
     assert row(wizard, "join.nodes@aki1")[0] == "done"

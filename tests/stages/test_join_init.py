@@ -169,19 +169,23 @@ def test_a_control_plane_without_its_kubeconfig() -> None:
 
 def test_an_api_that_is_not_ready_after_a_boot_is_waited_for() -> None:
     found = do(plan(aki0=replace(PLANE, api_ready=False, up=20)))
-    assert found.why == "aki0 started 20 s ago, and its API server is not ready yet"
+    assert found.why.startswith(
+        "aki0 has a cluster whose API server is not ready, 20 s after aki0 started; its kubelet"
+    )
+    assert found.risk is Risk.NONE
     assert runs(found.parts[0].actions) == ["wait until the API server says that it is ready (at most 300 s)"]
 
 
-@pytest.mark.parametrize(
-    ("active", "words"), [(True, "its kubelet says: node not found"), (False, "its kubelet does not run")]
-)
-def test_one_that_stays_away_is_the_owners_to_look_at(active: bool, words: str) -> None:
-    node = replace(PLANE, api_ready=False, kubelet_active=active, says="node not found")
-    found = plan(aki0=node)
+def test_one_that_is_not_ready_now_is_waited_for_too() -> None:
+    found = do(plan(aki0=replace(PLANE, api_ready=False, says="node not found")))
+    assert found.why == "aki0 has a cluster whose API server is not ready; its kubelet says: node not found"
+    assert "journalctl -u kubelet" in found.notes[0]
+
+
+def test_without_its_kubelet_it_would_not_come() -> None:
+    found = plan(aki0=replace(PLANE, api_ready=False, kubelet_active=False))
     assert isinstance(found, Blocked)
-    assert found.by == "you"
-    assert words in found.why
+    assert findings(found)[0].cure.startswith("on aki0: sudo systemctl start kubelet")
 
 
 # ---------------------------------------------------------------- half done

@@ -1,8 +1,8 @@
 """Step `join.init`: the first control plane (DOMAIN S6). `kubeadm init` runs once: what is there is recognised.
 
 How to read it: nothing of kubeadm on the node → init (`join_init_parts`); a whole cluster → adopted, with what differs
-from cluster.yaml; a whole cluster that does not answer → waited for after a boot, else the owner looks; half of one →
-a reset is offered, and its typed name asked for. `join_config` has the configuration file.
+from cluster.yaml; a whole cluster that does not answer → waited for; half of one → a reset is offered, and the node's
+name asked for. `join_config` has the configuration file.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from wizard.stages.join_init_parts import CONFIG, SETTLE, addons, init, wait
 from wizard.stages.join_reset import NOTES, reset, taken_back
 
 ID = "join.init"
+MORE = "journalctl -u kubelet -n 50; crictl ps -a; tail /var/log/pods/kube-system_*/*/*.log"
 LOST = "The cluster goes, and all that it knows: workloads, their settings and secrets, certificates, etcd's data."
 
 
@@ -154,16 +155,14 @@ def _differences(ctx: Context, target: str, cluster: KubeCluster) -> Iterator[st
 
 
 def _silent(target: str, node: Kubeadm) -> Plan:
-    """A whole cluster whose API server is not ready: after a boot it comes, else somebody must look."""
-    if node.up < SETTLE:
-        return Do(f"{target} started {node.up} s ago, and its API server is not ready yet", (wait(target),))
-    runs = f"its kubelet says: {node.says or 'nothing'}" if node.kubelet_active else "its kubelet does not run"
-    why = f"{target} has a cluster whose API server is not ready; {runs}"
-    cure = (
-        f"look on {target}: systemctl status kubelet; journalctl -u kubelet -n 50; crictl ps -a; "
-        "tail /var/log/pods/kube-system_*/*/*.log. It is not reset, since all of the cluster would be lost"
-    )
-    return yours(Finding("api-not-ready", why, cure, target))
+    """A whole cluster whose API server is not ready: after a boot, or under a heavy load, it becomes so."""
+    if node.kubelet_active:
+        since = f", {node.up} s after {target} started" if node.up < SETTLE else ""
+        why = f"{target} has a cluster whose API server is not ready{since}; its kubelet says: {node.says or 'nothing'}"
+        return Do(why, (wait(target),), (f"Nothing is changed: it is waited for. To see more, on {target}: {MORE}",))
+    why = f"{target} has a cluster, and its kubelet, which starts the API server, does not run"
+    cure = f"on {target}: sudo systemctl start kubelet. It is not reset, since all of the cluster would be lost"
+    return yours(Finding("no-kubelet", why, cure, target))
 
 
 # ---------------------------------------------------------------- the way back

@@ -37,10 +37,12 @@ def facts(cluster: Cluster, target: str) -> Mapping[str, tuple[AnyFact[Any], ...
 
 def plan(ctx: Context, target: str) -> Plan:
     node = ctx.see(KUBEADM, target)
-    if found := unprepared(target, node) or _no_cluster(ctx) or under_way(ctx, target, ID):
+    if found := unprepared(target, node):
         return found
     if refused := _elsewhere(ctx, target, node):
         return refused
+    if found := _no_cluster(ctx) or under_way(ctx, target, ID):
+        return found
     entry = itself(ctx, target)
     if node.joined and node.finished and entry is not None:
         return _in_it(ctx, target, entry)
@@ -65,7 +67,8 @@ def _no_cluster(ctx: Context) -> Blocked | None:
 
 def _elsewhere(ctx: Context, target: str, node: Kubeadm) -> Refused | None:
     """What it trusts is another cluster's CA."""
-    if not node.ca_hash or node.ca_hash == ctx.see(KUBEADM, first_of(ctx)).ca_hash:
+    ours = ctx.see(KUBEADM, first_of(ctx)).ca_hash
+    if not (node.ca_hash and ours) or node.ca_hash == ours:
         return None
     at = f", at {node.server}" if node.server else ""
     why = f"{target} belongs to another cluster{at}"
