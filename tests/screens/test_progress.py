@@ -19,6 +19,7 @@ from wizard.events import (
     State,
     StepFinished,
     StepStarted,
+    Waiting,
 )
 from wizard.model import Check, Verdict
 
@@ -32,6 +33,7 @@ EVENTS = (
     GuardSettled("a.b", "aki0", "hypervisor", True, "confirmed"),
     Checked("a.b", "aki0", Check("c", "Room", Verdict.WARN, "little")),
     Note("going on where it was"),
+    Waiting("aki0", "waiting until the pods run\nasking one"),
     StepFinished("a.b", "aki0", State.DONE, "as wanted", 3.0),
 )
 
@@ -48,6 +50,8 @@ def test_the_log_of_a_run():
         "-- guard: hypervisor kept the change: confirmed",
         "[warn] aki0: Room: little",
         "going on where it was",
+        "aki0: waiting until the pods run",
+        "aki0: asking one",
         "== aki0: done after 3.0 s. as wanted",
     ]
 

@@ -213,6 +213,7 @@ async def test_a_disabled_apply_explains_itself(ride, stand):
     [
         (Nothing("all is there."), State.DONE, "Nothing to do: all is there."),
         (Nothing("not measured"), State.CHECK, ""),
+        (Nothing("measured before join.nodes"), State.STALE, ""),
         (Blocked("you", "the console is missing."), State.BLOCKED, "Waits for you: the console is missing. "),
         (Refused((Finding("x", "no such NIC"),)), State.BLOCKED, "This will not be done: no such NIC"),
         (Unknown("net.links", "timeout"), State.UNKNOWN, "Not known: timeout. F5 looks again."),

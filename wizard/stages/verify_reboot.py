@@ -92,7 +92,8 @@ def subject(cluster: Cluster) -> str:
 
 
 def _holds(ctx: Context, passed: Passed) -> Plan:
-    when = f"on {passed.at:%Y-%m-%d %H:%M} UTC all nodes were Ready within {passed.seconds} s of the hypervisor's restart"
+    ready = f"all nodes were Ready within {passed.seconds} s of the hypervisor's restart"
+    when = f"on {passed.at:%Y-%m-%d %H:%M} UTC {ready}"
     broken = list(_broken(ctx))
     if broken:
         name, why = broken[0]
