@@ -37,10 +37,8 @@ def facts(cluster: Cluster, target: str) -> Mapping[str, tuple[AnyFact[Any], ...
 
 def plan(ctx: Context, target: str) -> Plan:
     node = ctx.see(KUBEADM, target)
-    if found := unprepared(target, node):
-        return found
-    if refused := _elsewhere(ctx, target, node):
-        return refused
+    if unfit := unprepared(target, node) or _elsewhere(ctx, target, node):
+        return unfit
     if found := _no_cluster(ctx) or under_way(ctx, target, ID):
         return found
     entry = itself(ctx, target)
