@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from wizard.rehearsal import Rehearsal, requirements
+from wizard.rehearsal import Rehearsal, RehearsalError, kubernetes, requirements, tree
+from wizard.rehearsal.node_recipe import NodeRecipe
 
 HERE = Path(__file__).parent
 
@@ -65,6 +66,17 @@ def _pool() -> Iterator[Pool]:
     signal.signal(signal.SIGTERM, before)
 
 
+def _can_have_nodes() -> None:
+    """Kubernetes is compiled, or was; where it cannot be, a test that needs it is skipped."""
+    try:
+        kubernetes.ensure(print)
+        tree.ensure(NodeRecipe(), print)
+    except RehearsalError as error:
+        if os.environ.get("HOMEK8S_REQUIRE_REHEARSAL") == "1":
+            raise
+        pytest.skip(str(error))
+
+
 @pytest.fixture
 def hypervisor(_pool: Pool) -> Hypervisor:
     """A factory: `hypervisor()`, `hypervisor("trixie")`, `hypervisor(bare=True)`, `hypervisor(which="second")`.
@@ -85,6 +97,8 @@ def hypervisor(_pool: Pool) -> Hypervisor:
     ) -> Rehearsal:
         kinds = [f"g{guests}" if guests else "", f"n{nodes}" if nodes else "", "midway" if midway else ""]
         name = "-".join(filter(None, ["pytest", str(os.getpid()), suite, "bare" if bare else "", *kinds, which]))
+        if nodes:
+            _can_have_nodes()
         if name not in given:
             given[name] = _pool.fresh(name, suite, bare, guests, nodes, midway)
         return given[name]

@@ -50,6 +50,24 @@ exec /usr/sbin/dnsmasq --no-daemon --no-hosts --user=root --group=root \\
   --local=/cluster.local/ --host-record="kubernetes.default.svc.cluster.local,$KUBERNETES_SERVICE_HOST"
 """
 
+# Debian's busybox crashes where wget is given a timeout; the image that this one stands in for does not. Its shell
+# would take its own wget before this one.
+WGET = """\
+#!/bin/sh
+limit= next=
+for word; do
+  shift
+  case $next:$word in
+    limit:*) limit=$word next= ;;
+    :-T | :--timeout) next=limit ;;
+    :-T*) limit=${word#-T} ;;
+    :--timeout=*) limit=${word#--timeout=} ;;
+    *) set -- "$@" "$word" ;;
+  esac
+done
+exec ${limit:+/bin/busybox timeout "$limit"} /bin/busybox wget "$@"
+"""
+
 PREPARE = """\
 with_libraries() { # ROOT PROGRAM...: each with the libraries and the loader that it needs
   root=$1
@@ -149,7 +167,12 @@ IMAGES = (
         + _written("/coredns", COREDNS),
         entrypoint=("/coredns",),
     ),
-    Image("docker.io/library/busybox:1.36", "applets $r", command=("sh",)),
+    Image(
+        "docker.io/library/busybox:1.36",
+        "applets $r; rm $r/bin/wget $r/bin/sh; with_libraries $r /bin/dash; ln -s dash $r/bin/sh\n"
+        + _written("/bin/wget", WGET),
+        command=("sh",),
+    ),
     Image("docker.io/calico/node:rehearsal", f"applets $r; {BIRD}", command=("sh",)),
     Image("k8s.gcr.io/etcd:3.4.13-0", "with_libraries $r /usr/bin/etcd /usr/bin/etcdctl"),
     *map(_own, ("kube-apiserver", "kube-controller-manager", "kube-scheduler")),

@@ -47,6 +47,7 @@ host-record={network.HOSTNAME}.{network.DOMAIN},{network.HYPERVISOR}
 host-record=router.{network.DOMAIN},{network.ROUTER}
 host-record=laptop.{network.DOMAIN},{network.LAPTOP}
 address=/#/{network.ROUTER}
+local=/#/
 dhcp-authoritative
 no-ping
 dhcp-range={network.DHCP_RANGE[0]},{network.DHCP_RANGE[1]},1h

@@ -12,12 +12,14 @@ PODS = "10.244.0.0/16"
 FILE = "cni.yaml"
 """Its name in the rehearsal's directory, beside cluster.yaml."""
 
+# Until kube-proxy is there, the API's own address leads nowhere, and who calls it once waits for half a minute.
 # Pods answer each other under their own addresses; what leaves the cluster has the node's.
 SCRIPT = f"""\
 set -eu
-kubectl() {{ /host/bin/kubectl "$@"; }}
 via=$(ip -o -4 address show to {network.ISOLATED}.0/24 | sed -n 's,.* inet \\([0-9.]*\\)/.*,\\1,p' | head -n 1)
-kubectl annotate --overwrite node "$NODE" "rehearsal/via=${{via:-$ADDRESS}}"
+until timeout 5 /host/bin/kubectl annotate --overwrite node "$NODE" "rehearsal/via=${{via:-$ADDRESS}}"; do
+  sleep 1
+done
 iptables -w -t nat -C POSTROUTING -s {PODS} ! -d {PODS} -j MASQUERADE 2>/dev/null ||
   iptables -w -t nat -A POSTROUTING -s {PODS} ! -d {PODS} -j MASQUERADE
 ours() {{
@@ -26,7 +28,7 @@ ours() {{
   echo '    "type": "host-local", "ranges": [[{{"subnet": "'"$1"'"}}]], "routes": [{{"dst": "0.0.0.0/0"}}]}}}},'
   echo '  {{"type": "portmap", "capabilities": {{"portMappings": true}}}}]}}'
 }}
-kubectl get nodes --watch --output \\
+/host/bin/kubectl get nodes --watch --output \\
   jsonpath='{{.metadata.name}}|{{.spec.podCIDR}}|{{.metadata.annotations.rehearsal/via}}{{"\\n"}}' |
   while IFS='|' read -r name pods via; do
     [ -n "$pods" ] || continue

@@ -99,6 +99,8 @@ class Rehearsal:
             raise BadRequest("Guests and nodes have the same names and addresses: ask for one of the two.")
         requirements.demand()
         spec = known or self._new(Recipe(suite or SUITES[0], bool(bare)), guests or 0, nodes or 0, bool(midway), say)
+        if spec.nodes:
+            requirements.make_room(say)
         self._runtime.directory.mkdir(parents=True, exist_ok=True)
         with self._locked():
             assembly.make(self._runtime, spec, say)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from wizard.rehearsal.commands import environment
 from wizard.rehearsal.error import BadRequest
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
+WATCHERS = Path("/proc/sys/fs/inotify/max_user_instances")
+ENOUGH_WATCHERS = 1024
 
 TOOLS = {
     "systemd-nspawn": "systemd-container",
@@ -56,6 +60,16 @@ def demand() -> None:
     message = missing()
     if message:
         raise BadRequest(message)
+
+
+def make_room(say: Callable[[str], None]) -> None:
+    """Let root watch as many things at once as nodes need; the kernel's own limit is one for all containers.
+
+    A node takes about 15 of the usual 128: with too few, containerd serves no CRI and kubelet does not register.
+    """
+    if int(WATCHERS.read_text()) < ENOUGH_WATCHERS:
+        say(f"Raising this machine's fs.inotify.max_user_instances to {ENOUGH_WATCHERS}, until its next restart.")
+        WATCHERS.write_text(str(ENOUGH_WATCHERS))
 
 
 def _kernel() -> list[str]:

@@ -1,0 +1,198 @@
+"""Nodes of a rehearsal are machines on which real Kubernetes runs."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from itertools import permutations
+
+import pytest
+
+from tests.rehearsal import kubernetes_by_hand as by_hand
+from tests.rehearsal.test_rehearsal import cli
+from wizard.cluster import file
+from wizard.rehearsal import BadRequest, Boot, Rehearsal, RehearsalError
+from wizard.rehearsal.waiting import until
+
+Hypervisor = Callable[..., Rehearsal]
+
+ISOLATED = """\
+cat > /root/isolated.xml <<'END'
+<network ipv6='yes'><name>kube-isolated</name><bridge name='kube-isolated' stp='off' delay='0'/></network>
+END
+virsh --quiet net-define /root/isolated.xml
+virsh --quiet net-start kube-isolated
+virsh --quiet net-autostart kube-isolated
+"""
+
+
+def boot_id(rehearsal: Rehearsal, host: str) -> str:
+    return rehearsal.inside("cat /proc/sys/kernel/random/boot_id", host=host)
+
+
+def plugged_in(rehearsal: Rehearsal) -> set[str]:
+    """The hypervisor's NICs that are ports of its isolated bridge."""
+    links = json.loads(rehearsal.inside("ip -j link show type veth"))
+    return {link["ifname"] for link in links if link.get("master") == "kube-isolated"}
+
+
+def all_plugged_in(rehearsal: Rehearsal) -> None:
+    both = {"iso-aki0", "iso-aki1"}
+    until(lambda: plugged_in(rehearsal) == both or None, 30, "The isolated bridge did not get its ports")
+
+
+def second_addresses(rehearsal: Rehearsal, *hosts: str) -> None:
+    for host in hosts:
+        address = f"192.168.190.10{host[-1]}/24"
+        rehearsal.inside(f"ip link set enp2s0 up; ip address replace {address} dev enp2s0", host=host)
+
+
+def file_beside_cluster(rehearsal: Rehearsal, name: str) -> str:
+    status = rehearsal.status()
+    assert status
+    return (status.cluster_file.parent / name).read_text()
+
+
+def test_nodes_are_hosts_beside_the_hypervisor(hypervisor: Hypervisor) -> None:
+    rehearsal = hypervisor(nodes=2)
+    status = rehearsal.status()
+    assert status
+    assert [(host.name, host.address, host.boot) for host in status.hosts] == [
+        ("hypervisor", "192.168.182.100", Boot.UP),
+        ("aki0", "192.168.182.130", Boot.UP),
+        ("aki1", "192.168.182.131", Boot.UP),
+    ]
+    for host in ("hypervisor", "aki0", "aki1"):
+        told = cli("ssh", "--name", rehearsal.name, "--host", host, "hostname; id -un; sudo -n true || echo asks")
+        assert told.stdout.split() == [host, "owner", "asks"], told.stderr
+    with pytest.raises(BadRequest, match="no machine aki2"):
+        rehearsal.inside("true", host="aki2")
+
+
+def test_a_node_is_a_bare_debian_server(hypervisor: Hypervisor) -> None:
+    rehearsal = hypervisor(nodes=2)
+    assert rehearsal.inside("systemctl is-system-running --wait", host="aki1").strip() == "running"
+    assert "VERSION_CODENAME=bookworm" in rehearsal.inside("cat /etc/os-release", host="aki1")
+    assert rehearsal.inside("command -v containerd kubelet kubeadm iptables || echo none", host="aki1") == "none\n"
+    links = {link["ifname"]: link for link in json.loads(rehearsal.inside("ip -j address", host="aki1"))}
+    assert [a["local"] for a in links["enp1s0"]["addr_info"] if a["family"] == "inet"] == ["192.168.182.131"]
+    assert links["enp2s0"]["address"] == "52:54:00:b6:be:01"
+    assert links["enp2s0"]["addr_info"] == []
+    assert rehearsal.inside("modprobe -a overlay br_netfilter && swapon --show", host="aki1") == ""
+
+
+def test_its_cluster_file_asks_for_them(hypervisor: Hypervisor) -> None:
+    status = hypervisor(nodes=2).status()
+    assert status
+    wanted = file.load(status.cluster_file).cluster
+    assert [(guest.name, guest.role, guest.physical) for guest in wanted.guests] == [
+        ("aki0", "control-plane", True),
+        ("aki1", "worker", True),
+    ]
+    assert wanted.kubernetes
+    assert (status.cluster_file.parent / wanted.kubernetes.cni.manifest).exists()
+
+
+@pytest.mark.parametrize("power", [False, True])
+def test_one_machine_reboots_and_the_others_stay(hypervisor: Hypervisor, power: bool) -> None:
+    rehearsal = hypervisor(nodes=2)
+    before = {host: boot_id(rehearsal, host) for host in ("hypervisor", "aki0", "aki1")}
+    rehearsal.inside("touch /var/tmp/kept; sync", host="aki1")
+    rehearsal.reboot(power, host="aki1")
+    after = {host: boot_id(rehearsal, host) for host in before}
+    assert [host for host in before if after[host] != before[host]] == ["aki1"]
+    rehearsal.inside("test -e /var/tmp/kept", host="aki1")
+
+
+def test_second_nics_are_plugged_in_whenever_the_bridge_is_there(hypervisor: Hypervisor) -> None:
+    rehearsal = hypervisor(nodes=2)
+    assert plugged_in(rehearsal) == set()
+    rehearsal.inside(ISOLATED)
+    all_plugged_in(rehearsal)
+    second_addresses(rehearsal, "aki0", "aki1")
+    rehearsal.inside("ping -c 1 -w 10 192.168.190.101", host="aki0")
+    rehearsal.reboot()
+    all_plugged_in(rehearsal)
+    rehearsal.inside("ping -c 1 -w 10 192.168.190.101", host="aki0")
+    rehearsal.reboot(power=True, host="aki1")
+    second_addresses(rehearsal, "aki1")
+    rehearsal.inside("ping -c 1 -w 10 192.168.190.101", host="aki0")
+    rehearsal.inside("virsh --quiet net-destroy kube-isolated")
+    assert plugged_in(rehearsal) == set()
+    rehearsal.inside("! ping -c 1 -w 1 192.168.190.101", host="aki0")
+
+
+def test_the_cable_of_a_node_can_be_cut(hypervisor: Hypervisor) -> None:
+    rehearsal = hypervisor(nodes=2)
+    rehearsal.cut(host="aki0")
+    rehearsal.inside("ping -c 1 -w 5 192.168.182.131")
+    rehearsal.inside("! ping -c 1 -w 1 192.168.182.130")
+    rehearsal.restore(host="aki0")
+    rehearsal.wait_ssh(10, host="aki0")
+
+
+def test_guests_and_nodes_would_be_the_same_machines() -> None:
+    with pytest.raises(BadRequest, match="one of the two"):
+        Rehearsal("k8s-both").up(guests=1, nodes=1)
+    told = cli("up", "--name", "k8s-many", "--nodes", "4")
+    assert told.returncode == 2
+    assert "nodes" in told.stderr
+
+
+def test_the_repository_is_signed(hypervisor: Hypervisor) -> None:
+    rehearsal = hypervisor(nodes=2)
+    unsigned = f"echo 'deb {by_hand.REPOSITORY}/ /' > /etc/apt/sources.list.d/kubernetes.list; apt-get update"
+    with pytest.raises(RehearsalError, match="NO_PUBKEY"):
+        rehearsal.inside(unsigned, host="aki0")
+
+
+def test_real_kubernetes_runs_on_them(hypervisor: Hypervisor, record_property: Callable[[str, object], None]) -> None:
+    rehearsal = hypervisor(nodes=2)
+    rehearsal.inside(ISOLATED)
+    all_plugged_in(rehearsal)
+    second_addresses(rehearsal, "aki0", "aki1")
+    began = time.monotonic()
+
+    def done(what: str) -> None:
+        nonlocal began
+        record_property(what, round(time.monotonic() - began))
+        print(f"{what}: {time.monotonic() - began:.0f} s")
+        began = time.monotonic()
+
+    for host in ("aki0", "aki1"):
+        by_hand.install(rehearsal, host)
+        done(f"packages on {host}")
+    by_hand.init(rehearsal)
+    done("init")
+    by_hand.apply(rehearsal, file_beside_cluster(rehearsal, "cni.yaml"))
+    by_hand.join(rehearsal, "aki1")
+    done("join")
+    by_hand.ready(rehearsal, 2)
+    done("all ready")
+    pods = by_hand.probes(rehearsal)
+    for here, there in permutations(pods):
+        page = f"http://{pods[there][1]}:8080/name"
+        assert by_hand.within(rehearsal, pods[here][0], "wget", "-qO-", "-T", "10", page) == f"{there}\n"
+    assert "via 192.168.190.101 dev enp2s0" in rehearsal.inside(f"ip route get {pods['aki1'][1]}", host="aki0")
+    done("pods reach each other")
+    for pod, _ in pods.values():
+        ask = ("nslookup", "-type=a")
+        assert "10.96.0.1" in by_hand.within(rehearsal, pod, *ask, "kubernetes.default.svc.cluster.local")
+        assert "192.168.182.1" in by_hand.within(rehearsal, pod, *ask, "www.example.org")
+    done("pods have DNS")
+    rehearsal.reboot(power=True, host="aki1")
+    second_addresses(rehearsal, "aki1")
+    until(lambda: _answers(rehearsal, "aki1") or None, 120, "The pod on aki1 did not come back after a power cut")
+    done("its pod answers after a power cut")
+
+
+def _answers(rehearsal: Rehearsal, node: str) -> bool:
+    """Whether the probe on this node answers the one on the control plane."""
+    found = {pod["spec"]["nodeName"]: pod for pod in by_hand.items(rehearsal, "pods", "-l", "app=probe")}
+    address, asked = found[node]["status"].get("podIP"), found["aki0"]["metadata"]["name"]
+    page = f"http://{address}:8080/name"
+    try:
+        return by_hand.within(rehearsal, asked, "wget", "-qO-", "-T", "3", page) == f"{node}\n"
+    except RehearsalError:
+        return False
