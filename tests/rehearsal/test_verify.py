@@ -13,6 +13,7 @@ import pytest
 from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.test_join_cni import ClusterOn
 from wizard.facts.pods_tried import NAMESPACE
+from wizard.rehearsal import RehearsalError
 from wizard.rehearsal.waiting import until
 
 Checks = dict[str, tuple[str, str, str]]
@@ -129,7 +130,7 @@ def it_comes_back_though_the_wizard_is_killed(wizard: ClusterOn) -> None:
     killed_when(wizard, "waiting until aki1 answers", "apply", "verify.reboot", "--yes")
     assert state(wizard, "verify.reboot")[0] == "interrupted"
     killed_when(wizard, "waiting until hypervisor answers", "apply", "--yes")
-    half = boots_when_up(wizard)
+    half = boots_once_restarted(wizard, before)
     assert half["aki1"] != before["aki1"]
     done = wizard.ok("apply", "--yes", timeout=900)
     assert "verify.reboot@hypervisor was under way: going on where it was" in done.stderr
@@ -159,12 +160,15 @@ def killed_when(wizard: ClusterOn, words: str, *arguments: str) -> None:
     running.communicate(timeout=30)
 
 
-def boots_when_up(wizard: ClusterOn) -> dict[str, str]:
-    """As soon as the hypervisor is in its next boot."""
-    wizard.machine.wait_ssh()
+def boots_once_restarted(wizard: ClusterOn, before: dict[str, str]) -> dict[str, str]:
+    """As soon as the hypervisor has come up in its next boot."""
 
     def restarted() -> dict[str, str] | None:
-        said = wizard.machine.inside("systemctl is-system-running", check=False).strip()
-        return boots(wizard) if said in ("running", "degraded") else None
+        try:
+            said = wizard.machine.inside(f"{BOOT}; systemctl is-system-running", check=False).split()
+        except RehearsalError:
+            return None  # it is down
+        up = len(said) == 2 and said[0] != before["hypervisor"] and said[1] in ("running", "degraded")
+        return boots(wizard) if up else None
 
     return until(restarted, 120, "the hypervisor does not come back")
