@@ -15,6 +15,7 @@ import click
 
 from wizard import __version__
 from wizard.cli import answers, verbs
+from wizard.cli.kubeconfig import kubeconfig
 from wizard.cli.options import common, connecting, doing
 from wizard.cli.rehearse import rehearse
 from wizard.errors import WizardError
@@ -89,6 +90,7 @@ _verb(
     ),
 )
 cli.add_command(rehearse)
+cli.add_command(kubeconfig)
 
 
 def run(arguments: Sequence[str]) -> int:
