@@ -33,7 +33,9 @@ class WizardOn:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "XDG_STATE_HOME": str(self.directory / "state")}
+        """An owner whose kubeconfig is not that of whoever runs the tests."""
+        kept = {"XDG_STATE_HOME": "state", "KUBECONFIG": "kubeconfig"}
+        return {**os.environ, **{name: str(self.directory / path) for name, path in kept.items()}}
 
     def run(self, verb: str, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         return self.machine.run_on_lan(
