@@ -50,7 +50,8 @@ def applying(ctx: Context, target: str, manifests: tuple[Fetched | Written, ...]
 
 
 def part(target: str, actions: tuple[Action, ...]) -> Part:
-    ready = Run(("network_ready", str(READY), target), words=f"wait until {target} has a pod network (at most {READY} s)")
+    words = f"wait until {target} has a pod network (at most {READY} s)"
+    ready = Run(("network_ready", str(READY), target), words)
     return Part(target, "the pod network", (*actions, ready), limit=READY + 300)
 
 

@@ -138,7 +138,8 @@ def _too_early(ctx: Context, target: str) -> Blocked | None:
 def _moved(ctx: Context, target: str, way: Way, elsewhere: tuple[KubeNode, ...]) -> Do:
     actions: tuple[Action, ...] = () if way.pinned else tuple(_pinned(ctx, way))
     addresses = tuple(f"{name}={guest(ctx.cluster, name).isolated_address}" for name in nodes.every(ctx.cluster))
-    moved = Run(("network_moved", str(MOVED), *addresses), words=f"wait until nodes name their new addresses (at most {MOVED} s)")
+    words = f"wait until nodes name their new addresses (at most {MOVED} s)"
+    moved = Run(("network_moved", str(MOVED), *addresses), words)
     risk = Risk.BRIEF_INTERRUPTION if actions else Risk.NONE
     limit = RESTARTED + 2 * MOVED + 60
     part = Part(target, "the pod network moves to the isolated network", (*actions, moved), risk=risk, limit=limit)
