@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from wizard.model import Stage, Step
-from wizard.stages import join_cni, join_init, join_nodes, join_pin, join_prerequisites
+from wizard.stages import join_cni, join_init, join_kubeconfig, join_nodes, join_pin, join_prerequisites
 
-STEPS: tuple[Step, ...] = (join_prerequisites.STEP, join_init.STEP, join_cni.STEP, join_nodes.STEP, join_pin.STEP)
+STEPS: tuple[Step, ...] = (
+    join_prerequisites.STEP,
+    join_init.STEP,
+    join_cni.STEP,
+    join_nodes.STEP,
+    join_pin.STEP,
+    join_kubeconfig.STEP,
+)
 """prerequisites, init, cni, nodes, pin, kubeconfig."""
 
 STAGE = Stage(
