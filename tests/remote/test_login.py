@@ -275,7 +275,7 @@ def test_no_key_fits(sshd: Server, tmp_path: Path) -> None:
 
 
 def test_thinking_longer_than_the_host_waits(own_sshd: OwnSshd, tmp_path: Path) -> None:
-    server, key = own_sshd("LoginGraceTime 1"), keygen(tmp_path / "id", "ed25519", "right")
+    server, key = own_sshd("LoginGraceTime 3"), keygen(tmp_path / "id", "ed25519", "right")
     accept(server, key)
 
     def think(question: object) -> bool | Secret:

@@ -44,6 +44,7 @@ from wizard.stages.guests_domain import missing, yours
 
 SETTLE = 20
 """Seconds for the network manager to bring about what its files say."""
+GOES = 5
 LIMIT = 120
 
 
@@ -164,8 +165,10 @@ def _way_back(link: Link, wanted: Interface, by: Writer, has: bool) -> Iterator[
     if not link.up:
         yield OnUndo(Run(("ip", "link", "set", "dev", link.name, "down")))
     if not has:
+        # networkd takes it away a moment after it was told, or leaves it there.
         gone = ("sh", "-c", f"! ip -o addr show dev {link.name} to {wanted.ip} | grep -q .")
-        yield OnUndo(Run(("ip", "addr", "del", str(wanted), "dev", link.name), unless=gone))
+        unless = Wait(gone, GOES, f"{wanted.ip} is gone from {link.name}").argv()
+        yield OnUndo(Run(("ip", "addr", "del", str(wanted), "dev", link.name), unless=unless))
     yield OnUndo(Run(("networkctl", "reload") if by.by_networkd else ("netplan", "apply")))
     if by.program == "netplan":
         yield OnUndo(Run(("netplan", "generate")))
