@@ -38,7 +38,10 @@ GUEST_WORDS: Mapping[str, Callable[[Sequence[str]], Typed]] = {
     "guest_start": lambda words: (f"virsh start {words[0]}", f"nobody on the LAN may have {words[1]} yet:"),
     "guest_console": lambda words: (f"tail -f {words[1]}", f"at most {words[2]} s, until it shows the SSH host keys:"),
     "guest_eject": lambda words: (f"virsh detach-disk {words[0]} {words[1]} --config --live; rm -f {words[1]}", ""),
-    "first_boot_over": lambda words: ("cloud-init status --wait", f"at most {words[0]} s:"),
+    "first_boot_over": lambda words: (
+        "cloud-init status --wait; touch /etc/cloud/cloud-init.disabled",
+        f"at most {words[0]} s; it would make new host keys at the next boot:",
+    ),
     "remove_guest": _gone,
     "remove_guest_disk": lambda words: (shlex.join(("rm", "-f", *words)), ""),
 }
