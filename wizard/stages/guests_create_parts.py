@@ -77,7 +77,7 @@ class Making:
 def first_boot(name: str) -> tuple[Part, Part]:
     """In the guest, once it answers; then the seed goes, which says that all of it is done."""
     seed = Paths(name).seed
-    inside = Run(("first_boot_over", str(FIRST_BOOT)), words="wait for cloud-init, then switch it off: later boots change nothing")
+    inside = Run(("first_boot_over", str(FIRST_BOOT)), words="cloud-init status --wait, then it is switched off")
     eject = Run(("guest_eject", name, seed), words=f"take the disk of the first boot out of {name}")
     return (
         Part(name, f"first boot of {name}", (inside,), limit=FIRST_BOOT + 60, answers_within=ANSWERS),
