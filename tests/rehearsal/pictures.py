@@ -23,6 +23,8 @@ def whole(machine: Rehearsal) -> dict[str, Any]:
     # libvirt makes its chains with the first network and leaves them, empty, for the next.
     rules = [line for line in firewall.pop("rules") if not re.search("-j LIBVIRT_...$", line)]
     host = picture(machine)
+    # virt-install tells libvirt of the directory that it finds images in, and that stays.
+    host["files"] = [line for line in host["files"] if "/etc/libvirt/storage/" not in line]
     # The taps of running guests are numbered anew at each start, and begin with what was the default then.
     host["links"] = {name: link for name, link in host["links"].items() if not name.startswith("vnet")}
     firewall["sysctls"] = [line for line in firewall["sysctls"] if ".vnet" not in line]
