@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 
-from wizard.rehearsal.recipe import digest_of
+from wizard.rehearsal.recipe import digest_of, mmdebstrap
 
 PACKAGES = (
     "systemd",
@@ -152,14 +151,5 @@ class GuestRecipe:
 
     def command(self, directory: str) -> list[str]:
         """The mmdebstrap command that makes the tree in `directory`, from Debian's own archive."""
-        return [
-            "mmdebstrap",
-            "--mode=root",
-            "--format=directory",
-            "--variant=minbase",
-            f"--include={','.join(PACKAGES)}",
-            *(f"--dpkgopt=path-exclude={path}" for path in UNREAD),
-            f'--customize-hook=chroot "$1" sh -euc {shlex.quote(FINISH)}',
-            self.suite,
-            directory,
-        ]
+        unread = [f"--dpkgopt=path-exclude={path}" for path in UNREAD]
+        return mmdebstrap(self.suite, PACKAGES, FINISH, directory, lists=False, options=unread)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from wizard.rehearsal import tree
 from wizard.rehearsal.commands import followed
 from wizard.rehearsal.once import Say
-from wizard.rehearsal.recipe import digest_of
+from wizard.rehearsal.recipe import digest_of, mmdebstrap
 
 # The first lines compile and pack; the last are what images and packages are made from.
 PACKAGES = (
@@ -77,17 +76,7 @@ class Workshop:
 
     def command(self, directory: str) -> list[str]:
         """The mmdebstrap command that makes the tree in `directory`, from Debian's own archive."""
-        return [
-            "mmdebstrap",
-            "--mode=root",
-            "--format=directory",
-            "--variant=minbase",
-            "--skip=cleanup/apt",
-            f"--include={','.join(PACKAGES)}",
-            f'--customize-hook=chroot "$1" sh -euc {shlex.quote(FETCH)}',
-            "bookworm",
-            directory,
-        ]
+        return mmdebstrap("bookworm", PACKAGES, FETCH, directory)
 
 
 WORKSHOP = Workshop()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 
 from wizard.rehearsal.network import USER
-from wizard.rehearsal.recipe import ARCHIVE, LOCAL_ARCHIVE, MASKED_UNITS, digest_of
+from wizard.rehearsal.recipe import ARCHIVE, LOCAL_ARCHIVE, MASKED_UNITS, digest_of, mmdebstrap
 
 PACKAGES = (
     *("systemd", "systemd-sysv", "libpam-systemd", "dbus", "openssh-server", "sudo"),
@@ -47,14 +46,4 @@ class NodeRecipe:
 
     def command(self, directory: str) -> list[str]:
         """The mmdebstrap command that makes the tree in `directory`, from Debian's own archive."""
-        return [
-            "mmdebstrap",
-            "--mode=root",
-            "--format=directory",
-            "--variant=minbase",
-            "--skip=cleanup/apt",
-            f"--include={','.join(PACKAGES)}",
-            f'--customize-hook=chroot "$1" sh -euc {shlex.quote(FINISH + LOCAL_ARCHIVE)}',
-            self.suite,
-            directory,
-        ]
+        return mmdebstrap(self.suite, PACKAGES, FINISH + LOCAL_ARCHIVE, directory)

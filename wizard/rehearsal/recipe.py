@@ -130,6 +130,27 @@ def digest_of(made_of: Iterable[str]) -> str:
     return hashlib.sha256("\0".join(made_of).encode()).hexdigest()[:12]
 
 
+def mmdebstrap(
+    suite: str, packages: Iterable[str], finish: str, directory: str, *, lists: bool = True, options: Iterable[str] = ()
+) -> list[str]:
+    """The mmdebstrap command that makes a root tree in `directory`, from Debian's own archive.
+
+    `finish` is sh, run in the tree at the end; `lists` says whether apt's lists stay for that.
+    """
+    return [
+        "mmdebstrap",
+        "--mode=root",
+        "--format=directory",
+        "--variant=minbase",
+        *(["--skip=cleanup/apt"] if lists else []),
+        f"--include={','.join(packages)}",
+        *options,
+        f'--customize-hook=chroot "$1" sh -euc {shlex.quote(finish)}',
+        suite,
+        directory,
+    ]
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A Debian suite, and whether the machine is bare: without libvirt and QEMU, but able to install them."""
@@ -158,14 +179,4 @@ class Recipe:
         """The mmdebstrap command that makes the tree in `directory`, from Debian's own archive."""
         packages = SERVER_PACKAGES if self.bare else (*SERVER_PACKAGES, *HYPERVISOR_PACKAGES, *USUAL_PACKAGES)
         finish = FINISH + (DOWNLOAD if self.bare else "") + LOCAL_ARCHIVE
-        return [
-            "mmdebstrap",
-            "--mode=root",
-            "--format=directory",
-            "--variant=minbase",
-            "--skip=cleanup/apt",
-            f"--include={','.join(packages)}",
-            f'--customize-hook=chroot "$1" sh -euc {shlex.quote(finish)}',
-            self.suite,
-            directory,
-        ]
+        return mmdebstrap(self.suite, packages, finish, directory)
