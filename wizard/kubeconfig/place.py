@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from wizard.errors import WizardError
 from wizard.kubeconfig.document import NotUnderstood, tree
+from wizard.whole_file import replace
 
 LONGEST = 16 * 1024 * 1024
 PATIENCE = 5.0
@@ -104,16 +104,7 @@ def write(path: Path, text: str) -> None:
     """The file has this content, 0600, all at once; a symbolic link is followed."""
     real = path.resolve()
     try:
-        handle, part = tempfile.mkstemp(prefix=".hk8s.", dir=real.parent)  # 0600
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, real)
-        except BaseException:
-            os.unlink(part)
-            raise
+        replace(real, text)
         _sync(real.parent)
     except OSError as error:
         raise KubeconfigError(f"cannot be written: {error.strerror}", where=str(path)) from None

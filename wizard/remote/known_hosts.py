@@ -11,13 +11,13 @@ import binascii
 import fnmatch
 import hashlib
 import hmac
-import os
 import re
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from wizard.whole_file import replace
 
 
 @dataclass(frozen=True)
@@ -211,16 +211,7 @@ def _lines(file: Path) -> list[str]:
 def _replace(file: Path, text: str) -> None:
     """Written whole or not at all, readable by the owner alone."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".known_hosts.", dir=file.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(temporary, file)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    replace(file, text)
 
 
 def algorithms(kinds: Iterable[str], offered: Sequence[str]) -> tuple[str, ...]:
