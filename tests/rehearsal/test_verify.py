@@ -16,8 +16,6 @@ from wizard.facts.pods_tried import NAMESPACE
 from wizard.rehearsal import RehearsalError
 from wizard.rehearsal.waiting import until
 
-pytestmark = pytest.mark.skip(reason="not seen to its end in one run yet on two processors")
-
 Checks = dict[str, tuple[str, str, str]]
 """Verdict, reason and cure by the check's id."""
 BOOT = "cat /proc/sys/kernel/random/boot_id"
