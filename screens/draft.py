@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from wizard.cluster.file import ClusterFile, check_field, field_info, parse_text, show_text
+from wizard.cluster.file import ClusterFile, check_field, field_info, parse_text, plain_value, show_text
 from wizard.errors import InputFinding
 
 ITEM = "[]"
@@ -102,6 +102,4 @@ def why_unsaved(draft: Draft) -> str:
 
 def _same(key: str, text: str, saved: str) -> bool:
     """ "a,b" is what is saved as "a, b"."""
-    if field_info(key).kind != "list":
-        return text.strip() == saved
-    return [part.strip() for part in text.split(",")] == [part.strip() for part in saved.split(",")]
+    return bool(plain_value(key, text) == plain_value(key, saved))

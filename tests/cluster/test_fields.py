@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from wizard.cluster import Cluster
+from wizard.cluster.cni import Cni
 from wizard.cluster.fields import fields, partial, plain_value
 from wizard.cluster.file import ClusterFile, check_field, field_info, json_schema, load, parse_text, show_text
-from wizard.cluster.sections import Part
+from wizard.cluster.sections import Allow, Part, Route
 from wizard.cluster.sizes import gib
 from wizard.cluster.values import of_model
 from wizard.errors import InputError
@@ -32,8 +33,7 @@ def test_every_field_has_words(key: str) -> None:
     assert info.help.endswith(".")
     assert info.help.count(".") <= 2
     for shown in info.examples or info.choices:
-        if not fields()[key].section:
-            parse_text(key, shown)
+        parse_text(key, shown)
 
 
 def test_field_info() -> None:
@@ -66,6 +66,17 @@ def test_field_info() -> None:
         ("guests[0].create.vcpus", "4", 4),
         ("firewall.ufw.allow[0].port", "", None),
         ("kubernetes.version", "1.36", "1.36"),
+        ("kubernetes.cni", "{manifest: cni.yaml}", Cni("manifest", "cni.yaml")),
+        ("firewall.ufw.allow", "", ()),
+        (
+            "firewall.ufw.allow",
+            "{from: 10.0.0.0/8, port: 22}, {from: any, port: 53, proto: any, comment: names}",
+            (
+                Allow.model_validate({"from": "10.0.0.0/8", "port": 22}),
+                Allow.model_validate({"from": "any", "port": 53, "proto": "any", "comment": "names"}),
+            ),
+        ),
+        ("firewall.ufw.routes", "{in: wg0, out: br0}", (Route.model_validate({"in": "wg0", "out": "br0"}),)),
     ],
 )
 def test_what_is_typed_becomes_the_value_and_back(key: str, text: str, value: object) -> None:
@@ -82,6 +93,10 @@ def test_what_is_typed_becomes_the_value_and_back(key: str, text: str, value: ob
         ("bridge.addresses", "10.0.0.2/24,,", "is empty"),
         ("guests[0].create.vcpus", "4.5", "whole number"),
         ("guests[0].role", "workr", "not known here"),
+        ("firewall.ufw.allow", "2049", "or in braces"),
+        ("firewall.ufw.allow", "{from: any, port: 2049", "or in braces"),
+        ("firewall.ufw.allow", "{from: any, prot: tcp}", "Did you mean `port`|Did you mean `proto`"),
+        ("firewall.ufw.allow", "{from: any, port: 1}, {from: 10.0.0.0/8, port: 99999}", "out of range"),
     ],
 )
 def test_what_is_typed_wrong_is_refused(key: str, text: str, words: str) -> None:
@@ -90,11 +105,12 @@ def test_what_is_typed_wrong_is_refused(key: str, text: str, words: str) -> None
 
 
 def written(node: Any, key: str = "") -> list[tuple[str, Any]]:
-    """All keys of a file with what stands there; lists of single values as one."""
+    """All keys of a file with what stands there; lists also as one, but for guests, which have a form each."""
     if isinstance(node, dict):
         return [pair for name, each in node.items() for pair in written(each, f"{key}.{name}".removeprefix("."))]
     if isinstance(node, list) and fields()[field_info(key).key].section:
-        return [pair for index, each in enumerate(node) for pair in written(each, f"{key}[{index}]")]
+        whole = [] if key == "guests" else [(key, node)]
+        return whole + [pair for index, each in enumerate(node) for pair in written(each, f"{key}[{index}]")]
     return [(key, node)]
 
 

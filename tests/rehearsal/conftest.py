@@ -39,6 +39,12 @@ class Pool:
         self._used.add(name)
         return self._all[name]
 
+    def done_with(self, name: str) -> None:
+        """What works on by itself, a cluster or guests, would slow down the tests that follow: it goes."""
+        self._all[name].down()
+        del self._all[name]
+        self._used.remove(name)
+
     def remove(self) -> None:
         """All of them are tried, whatever happens to one."""
         failures = []
@@ -78,13 +84,14 @@ def _can_have_nodes() -> None:
 
 
 @pytest.fixture
-def hypervisor(_pool: Pool) -> Hypervisor:
+def hypervisor(_pool: Pool) -> Iterator[Hypervisor]:
     """A factory: `hypervisor()`, `hypervisor("trixie")`, `hypervisor(bare=True)`, `hypervisor(which="second")`.
 
     `guests=2` has two in its cluster.yaml to be made; `midway=True` has the article half done, with guests that run;
     `nodes=3` has three machines beside it that can become Kubernetes nodes.
     """
     given: dict[str, Rehearsal] = {}
+    busy: list[str] = []
 
     def make(
         suite: str = "bookworm",
@@ -101,6 +108,10 @@ def hypervisor(_pool: Pool) -> Hypervisor:
             _can_have_nodes()
         if name not in given:
             given[name] = _pool.fresh(name, suite, bare, guests, nodes, midway)
+            if guests or nodes or midway:
+                busy.append(name)
         return given[name]
 
-    return make
+    yield make
+    for name in busy:
+        _pool.done_with(name)

@@ -26,7 +26,7 @@ class Cni:
     manifest: str = ""
 
     def __str__(self) -> str:
-        return f"manifest: {self.manifest}" if self.manifest else self.name
+        return f"{{manifest: {self.manifest}}}" if self.manifest else self.name
 
 
 def file_or_url(value: object) -> str:

@@ -13,6 +13,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from wizard.cluster import Cluster
 from wizard.cluster.values import Values, join, walk
+from wizard.cluster.yamltext import read
+from wizard.cluster.yamlwrite import flow, plain
 
 Kind = Literal["text", "bool", "list", "choice"]
 
@@ -120,25 +122,39 @@ def bare(hint: Any) -> Any:
 
 
 def show_text(value: object) -> str:
-    """A value as a form shows it and as `parse_text` reads it: lists joined by commas, yes or no, empty for none."""
+    """A value as a form shows it and as `parse_text` reads it: lists joined by commas, yes or no, empty for none.
+
+    What has keys of its own is shown as on one line of the file: {port: 2049}.
+    """
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(show_text(item) for item in value)
-    return str(value)
+    if isinstance(value, BaseModel):
+        value = value.model_dump(by_alias=True, exclude_unset=True)
+    return flow(plain(value)) if isinstance(value, Mapping) else str(value)
 
 
 TYPED = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
 
 
 def plain_value(key: str, text: str) -> Any:
-    """What is typed for a key as the file would hold it: str, bool, int or a list of them; None for nothing."""
+    """What is typed for a key as the file would hold it: str, bool, int, keys in braces or a list of them; None for
+    nothing."""
     field, word = fields()[pattern(key)], text.strip()
+    if word.startswith("{") and (found := in_braces(word)) is not None:
+        return found if field.many and not key.endswith("]") else found[0]
     if field.many and not key.endswith("]"):
         return [plain_item(field, part.strip()) for part in word.split(",")] if word else []
     return plain_item(field, word) if word else None
+
+
+def in_braces(text: str) -> list[Any] | None:
+    """What is written with braces as on one line of the file, parted by commas; None where that is no YAML."""
+    document = read(f"[{text}]")
+    return document.root.data if document.root and not document.mistakes else None
 
 
 def plain_item(field: Field, word: str) -> Any:

@@ -27,6 +27,7 @@ __all__ = [
     "load",
     "new",
     "parse_text",
+    "plain_value",
     "show_text",
 ]
 

@@ -79,7 +79,7 @@ def words(kind: str, path: Path, value: object, ctx: Mapping[str, Any], cause: o
         case "model_type" | "model_attributes_type":
             return (
                 f"keys are expected below it, not {described(value)}",
-                f"Write them indented, such as {below(field)}.",
+                f"Write them indented, such as {below(field)}, or in braces: {{KEY: VALUE}}.",
             )
     return f"{described(value)} is not what belongs here", f"Write it like {example(field)}." if field else ""
 

@@ -152,11 +152,13 @@ class Ufw(Part):
         (),
         title="Open ports",
         description="What else may reach the host; a rule of ours that is no longer listed is removed.",
+        examples=[{"from": "192.168.182.0/24", "port": 2049, "comment": "NFS"}],
     )
     routes: tuple[Route, ...] = Field(
         (),
         title="Forwarding",
         description="Pairs of interfaces between which the host may forward; a bridge to itself is implied.",
+        examples=[{"in": "wg0", "out": "br0"}],
     )
 
 
@@ -234,7 +236,7 @@ class Kubernetes(Part):
         "calico",
         validate_default=True,
         title="Pod network",
-        description="The software that connects pods: calico, cilium, none, or in the file {manifest: FILE-or-URL}.",
+        description="The software that connects pods: calico, cilium, none, or {manifest: FILE-or-URL}.",
         examples=["calico", "cilium", "none"],
     )
     cni_version: CniVersion | None = Field(

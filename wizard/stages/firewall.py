@@ -31,7 +31,7 @@ UFW = Step(
     plan=firewall_ufw.plan,
     facts=firewall_ufw.facts,
     needs=("firewall.bridged",),
-    fields=("firewall.ufw.enabled", "firewall.ufw.ssh_from"),
+    fields=("firewall.ufw.enabled", "firewall.ufw.ssh_from", "firewall.ufw.allow", "firewall.ufw.routes"),
     fresh=fresh_firewall.ufw,
     look=fresh_firewall.look_at_ufw,
 )
