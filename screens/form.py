@@ -233,5 +233,5 @@ def hint(info: FieldInfo, found: bool) -> str:
     taking = " F9 takes the first value that was found." if found else ""
     many = " Several are separated by commas." if info.kind == "list" else ""
     known = f" Known: {', '.join(info.choices)}." if many and info.choices else ""
-    needed = " It must be there (*)." if info.required else ""
+    needed = " (*) Its section needs it." if info.required else ""
     return info.help + needed + many + known + taking

@@ -88,3 +88,21 @@ def test_one_more_item_is_saved(yaml):
         draft.type(key, text)
     draft.save()
     assert [guest.name for guest in load(yaml).cluster.guests] == ["aki0", "aki1"]
+
+
+def test_rules_are_typed_in_braces_and_end_in_the_file(yaml):
+    draft = Draft(load(yaml), ("firewall.ufw.allow", "firewall.ufw.routes"))
+    draft.type("firewall.ufw.allow", "{from: 10.0.0.0/8, port: 2049, comment: NFS}, {from: any, port: 53, proto: any}")
+    draft.type("firewall.ufw.routes", "{in: wg0, out: br0}")
+    assert not draft.wrong
+    draft.save()
+    ufw = load(yaml).cluster.firewall.ufw
+    assert [(each.source, each.port, each.proto, each.comment) for each in ufw.allow] == [
+        ("10.0.0.0/8", 2049, "tcp", "NFS"),
+        ("any", 53, "any", None),
+    ]
+    assert [(each.in_on, each.out_on) for each in ufw.routes] == [("wg0", "br0")]
+    draft.type("firewall.ufw.allow", draft.text("firewall.ufw.allow").replace(", ", ",  "))
+    assert not draft.typed
+    draft.type("firewall.ufw.allow", "{from: any, port: 70000}")
+    assert "out of range" in draft.wrong["firewall.ufw.allow"][0].message
