@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from wizard.cluster.file import ClusterFile, check_field, field_info, parse_text, plain_value, show_text
+from wizard.cluster.file import ClusterFile, check_field, field_info, plain_value, show_text
 from wizard.errors import InputFinding
 
 ITEM = "[]"
@@ -82,7 +82,7 @@ class Draft:
         """Writes cluster.yaml, with its comments. Raises as `ClusterFile.save`, and then nothing has changed."""
         scratch = copy.deepcopy(self.file)
         for key, text in self.typed.items():
-            scratch.set(key, parse_text(key, text))
+            scratch.set(key, plain_value(key, text))
         scratch.save()
         self.rebase(scratch)
 

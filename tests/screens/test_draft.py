@@ -106,3 +106,11 @@ def test_rules_are_typed_in_braces_and_end_in_the_file(yaml):
     assert not draft.typed
     draft.type("firewall.ufw.allow", "{from: any, port: 70000}")
     assert "out of range" in draft.wrong["firewall.ufw.allow"][0].message
+
+
+def test_a_manifest_is_typed_in_braces(yaml):
+    draft = Draft(load(yaml), ("kubernetes.cni",))
+    draft.type("kubernetes.cni", "{manifest: cni.yaml}")
+    draft.save()
+    assert load(yaml).cluster.kubernetes.cni.manifest == "cni.yaml"
+    assert draft.text("kubernetes.cni") == "{manifest: cni.yaml}"

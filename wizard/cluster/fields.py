@@ -132,9 +132,7 @@ def show_text(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(show_text(item) for item in value)
-    if isinstance(value, BaseModel):
-        value = value.model_dump(by_alias=True, exclude_unset=True)
-    return flow(plain(value)) if isinstance(value, Mapping) else str(value)
+    return flow(plain(value)) if isinstance(value, Mapping | BaseModel) else str(value)
 
 
 TYPED = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}

@@ -125,10 +125,10 @@ class Editor:
         parent, node = reached(root, path[:-1]), reached(root, path)
         if parent.flow:
             return [(node.start, node.end, self.spaced(node, flow(value)))]
-        if stands_below(value):
-            return self.replace_below(parent, path[-1], node, value)
         if node.items and not node.flow and isinstance(value, list) and value:
             return self.replace_items(node, value)
+        if stands_below(value):
+            return self.replace_below(parent, path[-1], node, value)
         if multiline_block(node) and isinstance(path[-1], str):
             before = parent.entries[path[-1]].colon if parent.entries else 0
             return [(before, before, " " + flow(value)), (self.line_end_before(node), self.line_end(node.end), "")]

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel
+
 PLAIN = re.compile(
     r"[A-Za-z/][A-Za-z0-9_./@+-]*(:[A-Za-z0-9_./@+-]+)*"  # words, paths, URLs
     r"|[0-9]+(\.[0-9]+){3}(/[0-9]+)?"  # IPv4
@@ -17,7 +19,9 @@ WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
 
 def plain(value: object) -> Any:
-    """A value as the file holds it: str, bool, int, and lists and dicts of them."""
+    """A value as the file holds it: str, bool, int, and lists and dicts of them; of a model what was written of it."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(by_alias=True, exclude_unset=True)
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
