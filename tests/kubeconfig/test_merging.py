@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -179,6 +181,15 @@ def test_a_mistake_is_told_without_a_key() -> None:
     with pytest.raises(NotUnderstood) as refusal:
         merge(broken, "aki", ACCESS)
     assert ACCESS.key[:20] not in str(refusal.value)
+
+
+def test_a_ca_of_an_older_kubeadm_is_read_without_a_word(recwarn: pytest.WarningsRecorder) -> None:
+    """Made by openssl, as by kubeadm 1.20, with the serial number 0; the hash is openssl's too."""
+    ca = (Path(__file__).parent / "ca-serial-0.crt").read_bytes()
+    assert ca_hash(base64.b64encode(ca).decode()) == (
+        "4073a86e8c8de00b7d120bae446730e6706c2b4c75400e9de5f81dc46776897f"
+    )
+    assert not recwarn.list
 
 
 def test_admin_conf_is_read() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import warnings
 from dataclasses import dataclass, field
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.utils import CryptographyDeprecationWarning
 from ruamel.yaml.comments import CommentedMap
 
 from wizard.kubeconfig.document import CURRENT, LISTS, NotUnderstood, drop, dump, entry, parse, put, tree
@@ -48,9 +50,15 @@ class Access:
 
 
 def certificate_of(data: str) -> x509.Certificate | None:
-    """The first certificate of PEM in base64, None where there is none."""
+    """The first certificate of PEM in base64, None where there is none.
+
+    A CA of an older kubeadm has the serial number 0, which RFC 5280 does not allow: `cryptography` warns of it, and is
+    to refuse it one day (pyproject.toml), while Kubernetes takes it.
+    """
     try:
-        return x509.load_pem_x509_certificates(base64.b64decode(data))[0]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            return x509.load_pem_x509_certificates(base64.b64decode(data))[0]
     except (ValueError, binascii.Error):
         return None
 
