@@ -43,7 +43,9 @@ MADE = KubeCluster(
 SILENT = Unseen("aki1: no route to host", unreachable=True)
 
 
-def cluster(roles: tuple[str, ...] = ("control-plane", "worker", "worker"), **kubernetes: Any) -> Cluster:
+def cluster(
+    roles: tuple[str, ...] = ("control-plane", "worker", "worker"), accept: tuple[str, ...] = (), **kubernetes: Any
+) -> Cluster:
     guests = [
         {"name": f"aki{number}", "role": role, "ssh": f"owner@192.168.182.13{number}"}
         for number, role in enumerate(roles)
@@ -51,7 +53,7 @@ def cluster(roles: tuple[str, ...] = ("control-plane", "worker", "worker"), **ku
     return Cluster.model_validate(
         {
             "name": "home",
-            "hypervisor": {"ssh": "owner@192.168.182.100"},
+            "hypervisor": {"ssh": "owner@192.168.182.100", "accept": list(accept)},
             "isolated": {"name": "kube-isolated", "cidr": "192.168.190.0/24"},
             "kubernetes": {"version": "1.20", **kubernetes},
             "guests": guests,

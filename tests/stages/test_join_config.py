@@ -31,8 +31,8 @@ INIT = {
 }
 
 
-def node(version: str, name: str = "aki0", address: str = "192.168.182.130") -> NodeConfig:
-    return NodeConfig(name, address, version_of(version))
+def node(version: str, name: str = "aki0", address: str = "192.168.182.130", small: bool = False) -> NodeConfig:
+    return NodeConfig(name, address, version_of(version), small)
 
 
 def documents(text: str) -> list[dict[str, Any]]:
@@ -54,7 +54,7 @@ def test_golden_files(api: str) -> None:
     made = {
         f"kubeadm-init-{api}.yaml": init_yaml(node(version), CLUSTER),
         f"kubeadm-join-{api}.yaml": join_yaml(
-            node(version, "aki1", "192.168.182.131"), CLUSTER.endpoint, HASH, TOKEN, KEY
+            node(version, "aki1", "192.168.182.131", small=True), CLUSTER.endpoint, HASH, TOKEN, KEY
         ),
     }
     assert made == {name: (GOLDEN / name).read_text() for name in made}
@@ -87,6 +87,14 @@ def test_a_node_is_registered_with_its_name_its_socket_and_its_address_on_the_la
             "criSocket": "unix:///run/containerd/containerd.sock",
             "kubeletExtraArgs": arguments,
         }
+
+
+@pytest.mark.parametrize("version", [version for both in APIS.values() for version in both])
+def test_kubeadm_is_told_of_a_small_control_plane(version: str) -> None:
+    """A list of names in all of them."""
+    small = node(version, small=True)
+    for text in (init_yaml(small, CLUSTER), join_yaml(small, "a:6443", HASH, TOKEN, KEY)):
+        assert documents(text)[0]["nodeRegistration"]["ignorePreflightErrors"] == ["NumCPU", "Mem"]
 
 
 @pytest.mark.parametrize("version", [versions[0] for versions in APIS.values()])

@@ -74,6 +74,11 @@ def test_an_endpoint_of_its_own_and_a_mirror() -> None:
     assert not any("for good" in note for note in found.notes)
 
 
+def test_an_accepted_small_guest_is_not_stopped_by_kubeadm() -> None:
+    registered = config(do(plan(cluster(accept=("small-guest",)))))[0]["nodeRegistration"]
+    assert registered["ignorePreflightErrors"] == ["NumCPU", "Mem"]
+
+
 def test_without_one_it_is_said_that_the_address_is_for_good() -> None:
     assert any("192.168.182.130:6443, the address of aki0, and that is for good" in note for note in do(plan()).notes)
 

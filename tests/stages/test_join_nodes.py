@@ -99,6 +99,15 @@ def test_a_second_control_plane_gets_the_certificates() -> None:
     assert found.notes[0].startswith("2 control planes bear no more losses than 1")
 
 
+def test_an_accepted_small_control_plane_is_not_stopped_by_kubeadm() -> None:
+    wanted = cluster(("control-plane", "control-plane", "worker"), ("small-guest",), endpoint="k8s-api.home.arpa")
+    small = "ignorePreflightErrors"
+    assert small in secret(do(plan(wanted, made=NAMED))).content
+    worker = STEP.plan(seen(wanted, aki0=PLANE, nodes=ALONE, made=NAMED), "aki2")
+    assert small not in secret(do(worker)).content, "of a worker kubeadm asks for neither"
+    assert small not in secret(do(plan(HIGHLY, made=NAMED))).content
+
+
 def test_control_planes_join_one_at_a_time_before_the_workers() -> None:
     assert STEP.targets(HIGHLY) == ("aki1", "aki2")
     assert [STEP.side_by_side(HIGHLY, name) for name in STEP.targets(HIGHLY)] == [False, True]

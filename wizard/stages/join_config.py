@@ -3,6 +3,7 @@
 Sources: kubernetes/kubernetes, cmd/kubeadm/app/apis/kubeadm, the files types.go and doc.go of v1beta2 (which 1.20.2 was
 also seen to read), v1beta3 and v1beta4: `kubeletExtraArgs` is a map up to v1beta3 and a list from v1beta4 on, and the
 patience for discovery is `discovery.timeout` or `timeouts.discovery`; all else that is used here is the same in them.
+Names of checks in `ignorePreflightErrors` that a kubeadm does not know are passed over (validation.go).
 By doc.go of v1, which is to come after them, v1beta2 is read up to 1.26, v1beta3 from 1.22 on, and v1beta4 from 1.31
 on, also beside v1. A `criSocket` may be a URL in all of them (validation.go of 1.20.2, `ValidateSocketPath`).
 """
@@ -54,6 +55,8 @@ class NodeConfig:
     name: str
     address: str
     version: Version
+    small: bool = False
+    """It may have less than kubeadm asks of a control plane: that is then said, and does not stop it."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,8 @@ def join_yaml(node: NodeConfig, endpoint: str, ca_hash: str, token: str, key: st
 
 def _about(node: NodeConfig) -> dict[str, object]:
     api = node.version.api
-    return {"api": api, "name": node.name, "address": node.address, "socket": SOCKET, "port": PORT}
+    here = {"name": node.name, "address": node.address, "small": node.small}
+    return {"api": api, **here, "socket": SOCKET, "port": PORT}
 
 
 def host_port(host: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from wizard.cluster import Kubernetes
 from wizard.facts.cgroup import CGROUP_DRIVER
 from wizard.model import Context
+from wizard.stages import nodes
 from wizard.stages.join_addresses import endpoint, lan_address
 from wizard.stages.join_config import ClusterConfig, NodeConfig, Version, version_of
 
@@ -21,7 +22,8 @@ def installed(ctx: Context, version: str) -> Version:
 
 
 def node_config(ctx: Context, name: str, version: Version) -> NodeConfig:
-    return NodeConfig(name, lan_address(ctx, name), version)
+    accepted = "small-guest" in ctx.cluster.hypervisor.accept
+    return NodeConfig(name, lan_address(ctx, name), version, accepted and name in nodes.control_planes(ctx.cluster))
 
 
 def cluster_config(ctx: Context, target: str) -> ClusterConfig:
