@@ -107,11 +107,20 @@ def test_certificates_of_the_owners_own_are_used() -> None:
     [
         (Kubeadm(), "aki0 has no kubeadm and no kubelet yet"),
         (Kubeadm(version="v1.20.2"), "aki0 has no kubelet yet"),
-        (Kubeadm("v1.21.0", "v1.20.2"), "aki0 has kubeadm v1.21.0 and kubelet v1.20.2"),
+        (Kubeadm("v1.20.2", "v1.21.0"), "aki0 has kubeadm v1.20.2, and its kubelet v1.21.0 is newer"),
+        (
+            Kubeadm("v1.36.4", "v1.32.2"),
+            "aki0 has kubeadm v1.36.4, and its kubelet v1.32.2 is over 3 minor versions older",
+        ),
     ],
 )
-def test_programs_that_are_missing_or_differ(node: Kubeadm, why: str) -> None:
+def test_programs_that_are_missing_or_do_not_go_together(node: Kubeadm, why: str) -> None:
     assert plan(aki0=node) == Blocked("join.prerequisites", why)
+
+
+def test_a_kubelet_that_kubeadm_takes_is_no_obstacle() -> None:
+    """join.prerequisites leaves it as it is, by the same rule."""
+    assert isinstance(plan(cluster(version="1.36"), aki0=Kubeadm("v1.36.4", "v1.33.1")), Do)
 
 
 # ---------------------------------------------------------------- its address

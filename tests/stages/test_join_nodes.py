@@ -190,6 +190,15 @@ def test_programs_of_another_minor() -> None:
     assert plan(aki1=Kubeadm()) == Blocked("join.prerequisites", "aki1 has no kubeadm and no kubelet yet")
 
 
+def test_programs_as_the_file_wants_them_and_the_cluster_has_not() -> None:
+    """join.prerequisites would say that all is done."""
+    found = plan(cluster(version="1.21"), aki1=Kubeadm("v1.21.3", "v1.21.3"))
+    assert isinstance(found, Refused)
+    [finding] = findings(found)
+    assert finding.message.startswith("the cluster is of Kubernetes v1.20.2; cluster.yaml asks for 1.21")
+    assert (finding.where, finding.cure[:23]) == ("kubernetes.version", 'write `version: "1.20"`')
+
+
 def test_another_cgroup_driver() -> None:
     found = plan(facts={("aki1", CGROUP_DRIVER): "cgroupfs"})
     assert isinstance(found, Blocked)

@@ -530,6 +530,15 @@ def test_skew(program: str, version: str, fits: bool) -> None:
         assert f"aki0 has {program} {version}, and cluster.yaml asks for Kubernetes 1.36" in found.why
 
 
+@pytest.mark.parametrize(("joined", "fits"), [(False, False), (True, True)])
+def test_kubeadm_was_stricter_than_an_api_server(joined: bool, fits: bool) -> None:
+    """Up to 1.28 it made nodes of kubelets of its own minor version and the one before only."""
+    versions = {"kubelet": "1.26.3", "kubeadm": "1.28.1", "kubectl": "1.28.1"}
+    said = {KUBE_PACKAGES: replace(READY, versions=versions), KUBEADM: Kubeadm(joined=joined, finished=joined)}
+    found = plan(said, cluster(version="1.28"))
+    assert isinstance(found, Nothing if fits else Refused), found
+
+
 def test_packages_that_cannot_be_installed() -> None:
     assert stopped(plan({KUBE_PACKAGES: KubePackages(apt=False)})) == ["foreign"]
     assert stopped(plan({KUBE_PACKAGES: replace(READY, service=False)})) == ["no-service"]

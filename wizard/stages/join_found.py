@@ -9,7 +9,7 @@ from wizard.facts.ours import OURS
 from wizard.model import Blocked, Context, Finding, Known, Unknown
 from wizard.stages.guests_domain import yours
 from wizard.stages.join_addresses import lan_address
-from wizard.stages.join_config import version_of
+from wizard.stages.version_skew import kubelet_misfit
 
 
 def under_way(ctx: Context, target: str, step: str) -> Unknown | None:
@@ -22,16 +22,18 @@ def under_way(ctx: Context, target: str, step: str) -> Unknown | None:
 
 
 def unprepared(name: str, node: Kubeadm) -> Blocked | None:
-    """kubeadm and the kubelet are there, and of one minor."""
+    """kubeadm and the kubelet are there, and go together: what the step before sees to, by the same rule."""
     missing = [program for program, version in (("kubeadm", node.version), ("kubelet", node.kubelet)) if not version]
     if missing:
         return Blocked("join.prerequisites", f"{name} has no {' and no '.join(missing)} yet")
     try:
-        differ = version_of(node.version).minor != version_of(node.kubelet).minor
+        misfit = kubelet_misfit(node.kubelet, node.version, node.finished)
     except ValueError:  # a mark, in a runbook made unconnected
         return None
-    if differ:
-        return Blocked("join.prerequisites", f"{name} has kubeadm {node.version} and kubelet {node.kubelet}")
+    if misfit:
+        return Blocked(
+            "join.prerequisites", f"{name} has kubeadm {node.version}, and its kubelet {node.kubelet} is {misfit}"
+        )
     return None
 
 

@@ -44,8 +44,8 @@ def plan(ctx: Context, target: str) -> Plan:
     entry = itself(ctx, target)
     if node.joined and node.finished and entry is not None:
         return _in_it(ctx, target, entry)
-    if found := misfit(ctx, target) or unaddressed(ctx, target):
-        return found
+    if unfit := misfit(ctx, target) or unaddressed(ctx, target):
+        return unfit
     if findings := tuple(obstacles(ctx, target)):
         return yours(*findings)
     return _joins(ctx, target, node)

@@ -8,11 +8,15 @@ from wizard.facts.cgroup import CGROUP_DRIVER
 from wizard.facts.identity import IDENTITY
 from wizard.facts.kube_cluster import KUBE_CLUSTER
 from wizard.facts.kube_nodes import KUBE_NODES, KubeNode
+from wizard.facts.kube_packages import minor
 from wizard.facts.kubeadm import KUBEADM
-from wizard.model import Blocked, Context, Finding, Known
+from wizard.model import Blocked, Context, Finding, Known, Refused
 from wizard.stages import nodes
 from wizard.stages.join_addresses import lan_address, unresolved
-from wizard.stages.join_config import host_port, version_of
+from wizard.stages.join_config import host_port
+from wizard.stages.join_init_config import kubernetes
+
+BY = "join.prerequisites"
 
 
 def first_of(ctx: Context) -> str:
@@ -32,23 +36,32 @@ def itself(ctx: Context, target: str) -> KubeNode | None:
     return next((node for node in ctx.see(KUBE_NODES, first_of(ctx)) if machine and node.machine_id == machine), None)
 
 
-def misfit(ctx: Context, target: str) -> Blocked | None:
-    """Programs or settings that do not go with the cluster's: what the step before brings about."""
+def misfit(ctx: Context, target: str) -> Blocked | Refused | None:
+    """Programs or settings that do not go with the cluster's: the step before sees to it, if the file is right."""
     first = first_of(ctx)
-    node, cluster = ctx.see(KUBEADM, target), ctx.see(KUBE_CLUSTER, first)
-    by = "join.prerequisites"
+    mine, theirs = ctx.see(KUBEADM, target).version, ctx.see(KUBE_CLUSTER, first).version
     try:
-        if version_of(node.version).minor != version_of(cluster.version).minor:
-            return Blocked(
-                by, f"{target} has kubeadm {node.version}, and the cluster is of Kubernetes {cluster.version}"
-            )
+        if minor(mine) != minor(theirs):
+            return _other_version(target, mine, theirs, kubernetes(ctx).version)
     except ValueError:  # marks, in a runbook made unconnected
         return None
-    theirs = ctx.look(CGROUP_DRIVER, first)
-    mine = ctx.see(CGROUP_DRIVER, target)
-    if isinstance(theirs, Known) and theirs.value != mine:
-        return Blocked(by, f"containerd on {target} has the cgroup driver {mine}, and on {first} {theirs.value}")
+    drivers = ctx.see(CGROUP_DRIVER, target), ctx.look(CGROUP_DRIVER, first)
+    if isinstance(drivers[1], Known) and drivers[1].value != drivers[0]:
+        why = f"containerd on {target} has the cgroup driver {drivers[0]}, and on {first} {drivers[1].value}"
+        return Blocked(BY, why)
     return None
+
+
+def _other_version(target: str, mine: str, theirs: str, wanted: str) -> Blocked | Refused:
+    if minor(mine) != minor(wanted):
+        return Blocked(BY, f"{target} has kubeadm {mine}, and the cluster is of Kubernetes {theirs}")
+    why = f"the cluster is of Kubernetes {theirs}; cluster.yaml asks for {wanted}, and {target} has it (kubeadm {mine})"
+    version = ".".join(map(str, minor(theirs)))
+    cure = (
+        f'write `version: "{version}"` and give {target} the same: undo join.prerequisites@{target}, then apply; '
+        f"or upgrade the cluster to {wanted} first, with kubeadm"
+    )
+    return Refused((Finding("other-version", why, cure, "kubernetes.version"),))
 
 
 def obstacles(ctx: Context, target: str) -> Iterator[Finding]:

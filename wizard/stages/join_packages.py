@@ -1,7 +1,7 @@
 """kubelet, kubeadm and kubectl of the wanted version, from the repository of that minor version, and held (DOMAIN S5).
 
-What is installed already is left as it is where it fits: kubeadm of the wanted minor version, a kubelet that is no
-newer and no more than three older (two before 1.28), kubectl within one (kubernetes.io, version-skew-policy).
+What is installed already is left as it is where it fits: kubeadm of the wanted minor version, a kubelet that goes with
+it (`version_skew`), kubectl within one (kubernetes.io, version-skew-policy).
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from wizard.actions import Action, Install, Run, WriteFile
 from wizard.cluster.sections import Kubernetes
 from wizard.facts.kube_packages import KEYRING, KUBE_PACKAGES, LIST, PACKAGES, TOOLS, KubePackages, minor
+from wizard.facts.kubeadm import KUBEADM
 from wizard.facts.owner_files import owner_file
 from wizard.model import OWNER, Context, Fact, Finding
 from wizard.stages.join_area import NODE_FILES
 from wizard.stages.join_containerd import kubernetes_of
+from wizard.stages.version_skew import kubelet_misfit
 
 UPSTREAM = "https://pkgs.k8s.io/core:/stable:/v{minor}/deb/"
 LIMIT = 2700
@@ -119,7 +121,8 @@ def notes(ctx: Context, target: str) -> Iterator[str]:
 def contradictions(ctx: Context, target: str) -> Iterator[Finding]:
     """Another minor version is there: bringing it to the wanted one is an upgrade, or the owner's to take away."""
     there, version = ctx.see(KUBE_PACKAGES, target), kubernetes_of(ctx).version
-    wrong = [f"{name} {found}" for name, found in there.versions.items() if not _fits(name, found, version)]
+    joined = ctx.see(KUBEADM, target).finished
+    wrong = [f"{name} {found}" for name, found in there.versions.items() if not _fits(name, found, version, joined)]
     if wrong:
         why = f"{target} has {', '.join(wrong)}, and cluster.yaml asks for Kubernetes {version}"
         has = ".".join(map(str, minor(next(iter(there.versions.values())))))
@@ -131,10 +134,11 @@ def contradictions(ctx: Context, target: str) -> Iterator[Finding]:
         yield Finding("other-version", why, cure, "kubernetes.version")
 
 
-def _fits(name: str, found: str, version: str) -> bool:
-    behind = minor(version)[1] - minor(found)[1]
-    oldest = 3 if minor(version) >= (1, 28) else 2
-    return {"kubeadm": behind == 0, "kubelet": 0 <= behind <= oldest}.get(name, abs(behind) <= 1)
+def _fits(name: str, found: str, version: str, joined: bool) -> bool:
+    if name == "kubelet":
+        return not kubelet_misfit(found, version, joined)
+    apart = abs(minor(version)[1] - minor(found)[1])
+    return apart == 0 if name == "kubeadm" else apart <= 1
 
 
 def obstacles(ctx: Context, target: str) -> Iterator[Finding]:
