@@ -75,6 +75,22 @@ def test_why_a_pod_does_not_do_its_work(status: dict[str, Any], why: str) -> Non
     assert seen(status, deleted="2026-11-23T10:20:07Z") == "", "one that is being removed is missed by nobody"
 
 
+@pytest.mark.parametrize(
+    ("image", "version"),
+    [
+        ("k8s.gcr.io/kube-apiserver:v1.20.2", "v1.20.2"),
+        ("mirror.home:5000/k8s/kube-apiserver@sha256:2bcc5b84", ""),
+        ("docker.io/library/busybox:1.36", ""),
+    ],
+)
+def test_a_version_that_is_the_tag_of_its_image(image: str, version: str) -> None:
+    status = {**RUNNING, "containerStatuses": [{**RUNNING["containerStatuses"][0], "image": image}]}  # type: ignore[dict-item]
+    [pod] = SYSTEM_PODS.parse(Output(0, f"kube-system|kube-apiserver-aki0|aki0||{json.dumps(status)}\n".encode()))
+    assert (pod.image, pod.version) == (image, version)
+    [homeless] = SYSTEM_PODS.parse(Output(0, f"kube-system|pod|||{json.dumps(HOMELESS)}\n".encode()))
+    assert homeless.version == ""
+
+
 def test_an_api_that_does_not_answer_is_no_cluster_without_pods() -> None:
     refused = Output(1, b"", b"The connection to the server 192.168.182.130:6443 was refused")
     for fact in (SYSTEM_PODS, API_VERSION):

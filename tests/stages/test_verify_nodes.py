@@ -13,7 +13,7 @@ from wizard.facts.kube_certificates import CERTIFICATES, Certificate
 from wizard.facts.kube_nodes import KUBE_NODES, KubeNode, KubeNodes
 from wizard.facts.kube_system import API_VERSION, SYSTEM_PODS, SystemPod
 from wizard.model import Blocked, Check, Context, Known, Nothing, Plan, Seen, Unseen, Verdict
-from wizard.stages.verify_nodes import STEP, minor
+from wizard.stages.verify_nodes import STEP
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 CLUSTER = Cluster.model_validate(data())
@@ -98,6 +98,7 @@ def test_another_address_than_planned() -> None:
     found = check("addresses", node("aki0"), node("aki1", internal_ip="192.168.190.101"))
     assert found.verdict is Verdict.STOP
     assert found.reason.endswith("aki1 has 192.168.190.101, not 192.168.182.131")
+    assert found.cure.startswith("on aki1: write `--node-ip=192.168.182.131` among KUBELET_KUBEADM_ARGS")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,29 @@ def test_versions_that_may_be_together(api: str, kubelet: str, words: str) -> No
     found = check("versions", node("aki0", kubelet=api), node("aki1", kubelet=kubelet), api=api)
     assert (found.verdict is Verdict.STOP) == bool(words)
     assert words in found.reason
-    assert minor("v1.20.2") == 20
+
+
+def served(**versions: str) -> Known[tuple[SystemPod, ...]]:
+    return Known(
+        tuple(
+            SystemPod("kube-system", f"kube-apiserver-{name}", name, image=f"mirror/kube-apiserver:{version}")
+            for name, version in versions.items()
+        )
+    )
+
+
+def test_each_control_plane_has_an_api_server_of_its_own() -> None:
+    """The one that answers is only one of them."""
+    together = check("versions", pods=served(aki0="v1.36.4", aki1="v1.37.1"))
+    assert (together.verdict, together.reason) == (Verdict.OK, "the API v1.36.4, v1.37.1, kubelets v1.36.4")
+    apart = check("versions", node("aki0", kubelet="v1.34.1"), pods=served(aki0="v1.36.4", aki1="v1.34.2"))
+    assert apart.verdict is Verdict.STOP
+    assert apart.reason == ("the API servers are more than one minor version apart: v1.36.4 on aki0, v1.34.2 on aki1")
+    newer = check("versions", pods=served(aki0="v1.36.4", aki1="v1.35.9"))
+    assert newer.reason.startswith("the kubelet of aki0 (v1.36.4) is newer than the API (v1.35.9)")
+    old = check("versions", node("aki0", kubelet="v1.33.0"), pods=served(aki0="v1.36.4", aki1="v1.37.0"))
+    assert old.reason.endswith("(v1.33.0) is over 3 minor versions older than the API (v1.37.0)")
+    assert check("versions", pods=Unseen("the Kubernetes API does not answer: refused")).verdict is Verdict.OK
 
 
 def test_a_system_pod_that_does_not_run_is_named_with_its_reason() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,10 +28,18 @@ class SystemPod:
     name: str
     node: str
     why: str = ""
+    image: str = ""
+    """Of its first container, as the runtime calls it."""
 
     @property
     def running(self) -> bool:
         return not self.why
+
+    @property
+    def version(self) -> str:
+        """ "v1.36.4", where that is the image's tag; else empty."""
+        tag = self.image.rpartition(":")[2]
+        return tag if re.match(r"v\d+\.\d+\.", tag) else ""
 
 
 def parse_pods(output: Output) -> tuple[SystemPod, ...]:
@@ -41,7 +50,9 @@ def parse_pods(output: Output) -> tuple[SystemPod, ...]:
 
 
 def _pod(namespace: str, name: str, node: str, deleted: str, status: str) -> SystemPod:
-    return SystemPod(namespace, name, node, "" if deleted else _why_not(json.loads(status)))
+    said = json.loads(status)
+    image = next((each.get("image", "") for each in said.get("containerStatuses", ())), "")
+    return SystemPod(namespace, name, node, "" if deleted else _why_not(said), image)
 
 
 def _why_not(status: Mapping[str, Any]) -> str:

@@ -1,12 +1,10 @@
 """Step `verify.nodes`: the nodes are those of cluster.yaml and Ready, and Kubernetes' own pods run (DOMAIN S14).
 
-Versions that may be together: kubernetes.io, "Version Skew Policy" (kubelet: not newer than the API server, at most
-three minor versions older; a kubelet before 1.25 at most two).
+Whether their versions may be together, `verify_versions` says.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,6 +17,7 @@ from wizard.model import AnyFact, Blocked, Check, Context, Known, Plan, Step
 from wizard.stages import nodes
 from wizard.stages.guest_nics import guest
 from wizard.stages.guests_defaults import lan_address
+from wizard.stages.verify_versions import versions
 
 SOON = 30
 """Days before the end of a certificate from which on it is said."""
@@ -102,56 +101,19 @@ def strangers(ctx: Context) -> Answer | None:
 
 
 def addresses(ctx: Context) -> Answer | None:
+    """A node's address is set when it joins; nothing changes it later."""
     planned = [(node, lan_address(ctx.cluster, guest(ctx.cluster, node.name))) for node in _there(ctx)]
-    wrong = [
-        f"{node.name} has {node.internal_ip or 'none'}, not {address}"
-        for node, address in planned
-        if address and node.internal_ip != str(address)
-    ]
+    wrong = [(node, address) for node, address in planned if address and node.internal_ip != str(address)]
     if wrong:
+        said = "; ".join(f"{node.name} has {node.internal_ip or 'none'}, not {address}" for node, address in wrong)
+        node, address = wrong[0]
         return stop(
-            f"the API reaches nodes at other addresses than planned: {'; '.join(wrong)}",
-            "homek8s-wizard apply join sets `--node-ip` of the kubelet; by hand: /var/lib/kubelet/kubeadm-flags.env, "
-            "then `systemctl restart kubelet`",
+            f"the API reaches nodes at other addresses than planned: {said}",
+            f"on {node.name}: write `--node-ip={address}` among KUBELET_KUBEADM_ARGS in "
+            "/var/lib/kubelet/kubeadm-flags.env, then `systemctl restart kubelet`; or, if its address is right as it "
+            "is, write it as `ssh` in cluster.yaml",
         )
     return ok(", ".join(f"{node.name} {node.internal_ip}" for node, _ in planned)) if planned else None
-
-
-# ---------------------------------------------------------------- versions
-
-
-def minor(version: str) -> int:
-    """Of "v1.36.4": 36. Raises ValueError for anything else."""
-    found = re.match(r"v1\.(\d+)\.", version)
-    if found is None:
-        raise ValueError(f"not a version of Kubernetes: {version!r}")
-    return int(found[1])
-
-
-def versions(ctx: Context) -> Answer | None:
-    api = ctx.see(API_VERSION, nodes.first(ctx.cluster)[0])
-    there = list(_nodes(ctx))
-    if not (api and there):
-        return None
-    wrong = [words for node in there if (words := _skew(node, api))]
-    if wrong:
-        return stop(
-            "; ".join(wrong),
-            "bring them to one minor version, never more than one at a time: kubernetes.io, Upgrading kubeadm clusters",
-        )
-    kubelets = sorted({node.kubelet for node in there})
-    return ok(f"the API {api}, kubelets {', '.join(kubelets)}")
-
-
-def _skew(node: KubeNode, api: str) -> str:
-    """Why its kubelet and the API server may not be together; "" when they may."""
-    kubelet, server = minor(node.kubelet), minor(api)
-    oldest = 3 if kubelet >= 25 else 2
-    if kubelet > server:
-        return f"the kubelet of {node.name} ({node.kubelet}) is newer than the API ({api})"
-    if server - kubelet > oldest:
-        return f"the kubelet of {node.name} ({node.kubelet}) is over {oldest} minor versions older than the API ({api})"
-    return ""
 
 
 # ---------------------------------------------------------------- Kubernetes' own pods
@@ -230,7 +192,7 @@ QUESTIONS = (
     Question(
         "nodes-versions",
         "Versions",
-        "Kubelets that are newer, or much older, than the API misunderstand it.",
+        "Kubelets that are newer, or much older, than the API misunderstand it; so do API servers each other.",
         (KUBE_NODES, API_VERSION),
         versions,
     ),
