@@ -51,7 +51,8 @@ CAUSES = (
         "See which: `sudo ss -ltnp` on the node. Stop it, or use another machine; then retry.",
     ),
     Cause(
-        r"\[ERROR ImagePull\]|ImagePullBackOff|failed to pull image",
+        r"\[ERROR ImagePull\]|failed to get sandbox image"
+        r"|[Pp]ull(ing)? image \W*\S+/(kube-(apiserver|controller-manager|scheduler|proxy)|etcd|coredns|pause)[:@]",
         "the node does not get the images of Kubernetes",
         "Check its way to the registry (`curl -I https://registry.k8s.io`), or name a mirror: `kubernetes.images`.",
     ),
@@ -196,7 +197,7 @@ CAUSES = (
         "Apply `join.prerequisites`: it sets containerd's bin_dir; then retry.",
     ),
     Cause(
-        r"(ErrImagePull|ImagePullBackOff|failed to pull image|Back-off pulling image)",
+        r"ErrImagePull|ImagePullBackOff|[Ff]ailed to pull image|Back-off pulling image",
         "a node cannot fetch an image",
         "Look whether that node reaches the registry that the image's name begins with; then retry.",
     ),

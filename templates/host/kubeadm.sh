@@ -12,8 +12,8 @@ kubeadm_does() { # ARGUMENT…: kubeadm, its own lines as they come; every ten s
 }
 
 kubeadm_heeds() { # PROCESS: while it lives, what is new of the kubelet, or how many images have come
-  said=
-  while sleep 10 >/dev/null 2>&1 && kill -0 "$1" 2>/dev/null; do
+  said= # a kill that comes before this has shed the script's traps is lost: without a log there is nothing to heed
+  while sleep 10 >/dev/null 2>&1 && kill -0 "$1" 2>/dev/null && [ -e "$heard/log" ]; do
     if tail -n 1 "$heard/log" | grep -qE 'Pulling images|config images pull'; then
       now="$(ctr -n k8s.io images ls -q 2>/dev/null | grep -c /kube-) images of Kubernetes are here so far"
     else

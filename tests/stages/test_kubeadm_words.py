@@ -121,6 +121,15 @@ def test_kubeadm_that_succeeds(host: Host) -> None:
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "join --config x")
 
 
+def test_nothing_is_heeded_any_more_once_its_log_is_gone(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the kill that ends it was lost, and the script's own process is not yet reaped."""
+    host.program("sleep", "true")
+    monkeypatch.setenv("heard", str(tmp_path / "gone"))
+    assert host.run(Run(("kubeadm_heeds", "1"))).returncode == 0
+
+
 def test_an_init_that_is_finished_is_not_run_again(host: Host, tmp_path: Path) -> None:
     """The script by itself, run twice: kubeadm would refuse, and would be right."""
     host.program("kubeadm", "exit 9")
@@ -138,7 +147,13 @@ def test_an_init_that_is_finished_is_not_run_again(host: Host, tmp_path: Path) -
         ("[ERROR CRI]: container runtime is not running: output: …", "containerd does not run"),
         ('err="… unknown service runtime.v1alpha2.RuntimeService"', "without its CRI plugin"),
         ("[ERROR Port-10250]: Port 10250 is in use", "another program has a port"),
-        ("[ERROR ImagePull]: failed to pull image k8s.gcr.io/pause:3.2", "does not get the images"),
+        ("[ERROR ImagePull]: failed to pull image k8s.gcr.io/pause:3.2", "does not get the images of Kubernetes"),
+        ('coredns ImagePullBackOff: Back-off pulling image "k8s.gcr.io/coredns:1.7.0"', "the images of Kubernetes"),
+        ('failed to get sandbox image "registry.k8s.io/pause:3.8": failed to pull', "the images of Kubernetes"),
+        ('Failed to pull image "mirror/kube-proxy@sha256:2bcc"', "the images of Kubernetes"),
+        ('calico-node ErrImagePull: failed to pull image "docker.io/calico/node:v3.32.1"', "cannot fetch an image"),
+        ('Back-off pulling image "docker.io/flannel/flannel:v0.26.1"', "cannot fetch an image"),
+        ('Failed to pull image "docker.io/cloudnativelabs/kube-router:v2.1"', "cannot fetch an image"),
         ("[ERROR FileAvailable--etc-kubernetes-kubelet.conf]: … already exists", "an earlier kubeadm"),
         ("kubelet.go:1335] Failed to start cAdvisor inotify_init: too many open files", "limit of watched files"),
         ('could not find a JWS signature in the cluster-info ConfigMap for token ID "nz2scs"', "no longer good"),
