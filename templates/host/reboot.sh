@@ -57,12 +57,15 @@ node_back() { # NODE SECONDS
 }
 
 system_pods_wait() { # NAMESPACE…
+  told=
   for each; do
-    kubectl --kubeconfig=/etc/kubernetes/admin.conf --request-timeout=10s -n "$each" get pods -o \
+    said=$(kubectl --kubeconfig=/etc/kubernetes/admin.conf --request-timeout=10s -n "$each" get pods -o \
       jsonpath='{range .items[*]}{.metadata.name}|{.status.phase}|{.status.conditions[?(@.type=="Ready")].status}|{.status.containerStatuses[*].state.waiting.reason}{"\n"}{end}' \
-      2>/tmp/hk8s-system-pods || { echo "the Kubernetes API does not answer: $(tail -n 1 /tmp/hk8s-system-pods)"; break; }
-  done | awk -F '|' 'NF < 4 { print; next } $2 != "Succeeded" && $3 != "True" { printf "%s%s (%s)", comma, $1, $4 ? $4 : $2; comma = ", " }'
-  rm -f /tmp/hk8s-system-pods
+      2>&1) || { printf 'the Kubernetes API does not answer: %s\n' "$(printf %s "$said" | tail -n 1)"; return; }
+    told="$told$said
+"
+  done
+  printf %s "$told" | awk -F '|' 'NF >= 4 && $2 != "Succeeded" && $3 != "True" { printf "%s%s (%s)", comma, $1, $4 ? $4 : $2; comma = ", " }'
 }
 
 system_pods_back() { # SECONDS NAMESPACE…

@@ -1,4 +1,6 @@
-"""The words of templates/host/kubeadm.sh that need no node: what they leave alone, wait for, refuse and explain."""
+"""The words of templates/host/kubeadm.sh that need no node: what they leave alone, wait for, refuse and explain.
+
+And one of reboot.sh, for the same reason."""
 
 from __future__ import annotations
 
@@ -138,6 +140,19 @@ def test_an_init_that_is_finished_is_not_run_again(host: Host, tmp_path: Path) -
     assert init.unless[:2] == ("sh", "-c")
     there = Run(init.argv, unless=("true",))
     assert host.run(there).returncode == 0
+
+
+def test_pods_that_do_not_run_yet_are_waited_for(host: Host) -> None:
+    """What kubectl says beside its answer is no pod."""
+    ask = Run(("system_pods_wait", "kube-system", "calico-system"))
+    rows = ("etcd|Running|True|", "coredns|Running|False|CrashLoopBackOff", "old|Succeeded|False|", "new|Pending||")
+    host.program("kubectl", f"echo 'Warning: old' >&2; printf '%s\\n' {' '.join(map(repr, rows))}")
+    waits = "coredns (CrashLoopBackOff), new (Pending)"
+    assert host.run(ask).stdout.splitlines()[-1] == f"{waits}, {waits}"
+    host.program("kubectl", "echo 'etcd|Running|True|'")
+    assert "etcd" not in host.run(ask).stdout
+    host.program("kubectl", "echo 'E1123 memcache.go'; echo 'The connection was refused' >&2; exit 1")
+    assert host.run(ask).stdout.splitlines()[-1] == "the Kubernetes API does not answer: The connection was refused"
 
 
 @pytest.mark.parametrize(
