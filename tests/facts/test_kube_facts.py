@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from wizard.facts.cgroup import CGROUP_DRIVER
 from wizard.facts.kube_cluster import KUBE_CLUSTER, KubeCluster
-from wizard.facts.kubeadm import KUBEADM, Kubeadm
+from wizard.facts.kubeadm import API_READY, KUBEADM, Kubeadm
 from wizard.model import FactError, Output
 
 EMPTY = """\
@@ -101,6 +102,26 @@ def test_a_control_plane() -> None:
 def test_the_command_runs_where_nothing_is_installed() -> None:
     done = subprocess.run(["sh", "-c", KUBEADM.command], capture_output=True)
     assert KUBEADM.parse(Output(done.returncode, done.stdout)).up > 0
+
+
+@pytest.mark.parametrize(
+    ("noted", "asked"), [("192.168.182.130:6443", "192.168.182.130:6443"), ("'[fd00::1]:6443'", "[fd00::1]:6443")]
+)
+def test_the_api_server_of_the_machine_itself_is_asked(noted: str, asked: str, tmp_path: Path) -> None:
+    """As kubeadm 1.20.2 notes it."""
+    line = f"    kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint: {noted}\n"
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "kubectl").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "kubectl").chmod(0o755)
+    command = API_READY.replace("/etc/kubernetes", str(tmp_path))
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    without = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment)
+    assert (without.returncode != 0, without.stdout) == (True, ""), "without a manifest there is none"
+    (tmp_path / "manifests/kube-apiserver.yaml").write_text(f"metadata:\n  annotations:\n{line}spec:\n")
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.split()[:2] == [f"--kubeconfig={tmp_path}/admin.conf", f"--server=https://{asked}"]
+    (tmp_path / "kubectl").write_text("#!/bin/sh\nexit 1\n")
+    assert subprocess.run(["sh", "-c", command], env=environment).returncode != 0
 
 
 def test_a_cluster() -> None:

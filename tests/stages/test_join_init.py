@@ -176,6 +176,15 @@ def test_a_worker_of_another_cluster_is_no_first_control_plane() -> None:
     assert found.why == "aki0 is a worker of the cluster at https://10.0.0.1:6443"
 
 
+def test_an_admin_kubeconfig_makes_no_control_plane_of_a_worker() -> None:
+    """People bring it there to use kubectl; it leads to another machine's API."""
+    found = plan(aki0=replace(NODE, admin=True))
+    assert isinstance(found, Refused)
+    assert found.why.startswith("aki0 is a worker of the cluster at ")
+    half = replace(CUT_OFF, manifests=False, etcd=False)
+    assert isinstance(plan(aki0=half), Do), "an init that was cut off before its manifests"
+
+
 def test_a_control_plane_without_its_kubeconfig() -> None:
     [finding] = findings(plan(aki0=replace(PLANE, admin=False, api_ready=False)))
     assert "no /etc/kubernetes/admin.conf" in finding.message

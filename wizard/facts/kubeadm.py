@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wizard.facts.kube_nodes import ADMIN
 from wizard.facts.system import pairs
 from wizard.model import Fact, Output
 
@@ -12,6 +13,14 @@ CA_HASH = (
     "| openssl dgst -sha256 -r | cut -d' ' -f1"
 )
 """The hash of a cluster's CA, as `kubeadm join` wants it after "sha256:" (kubeadm reference)."""
+MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
+API_READY = (
+    f'grep -q "advertise-address.endpoint: " {MANIFEST} && sed -n "s,.*advertise-address.endpoint: *,,p" {MANIFEST} | '
+    f"xargs -I @ kubectl --kubeconfig={ADMIN} --server=https://@ --request-timeout=5s get --raw /readyz"
+)
+"""Whether a control plane's own API server is ready. admin.conf leads to the cluster's endpoint, where another one may
+answer; so it is asked at the address that kubeadm notes in its manifest, for itself too, and has in its certificate
+(cmd/kubeadm, app/phases/controlplane and app/util/pkiutil; seen with 1.20.2). 127.0.0.1 is not in there."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,7 @@ class Kubeadm:
     server: str = ""
     """https://HOST:PORT of the API that its kubelet speaks to."""
     api_ready: bool = False
-    """Its own API server says that it is ready."""
+    """Its own API server says that it is ready, whatever another one at the endpoint says."""
     finished: bool = False
     """Its kubelet has the certificate that it renews itself: what comes near the end of an init, and with every join
     (kubeadm 1.20, phase kubelet-finalize; the kubelet's TLS bootstrap)."""
@@ -80,7 +89,7 @@ echo kubelet=$(kubelet --version 2>/dev/null | cut -d' ' -f2)
 echo active=$(yes systemctl is-active kubelet)
 echo admin=$(yes test -e $k/admin.conf)
 echo joined=$(yes test -e $k/kubelet.conf)
-echo manifests=$(yes test -e $k/manifests/kube-apiserver.yaml)
+echo manifests=$(yes test -e {MANIFEST})
 echo etcd=$(yes test -d /var/lib/etcd/member)
 echo pki=$(yes test -e $k/pki/ca.crt)
 echo ca=$([ ! -e $k/pki/ca.crt ] || {CA_HASH})
@@ -90,6 +99,7 @@ began=$(systemctl show --property UserspaceTimestampMonotonic --value)
 echo up=$(($(cut -d. -f1 /proc/uptime) - ${{began:-0}} / 1000000))
 says=$(journalctl --unit kubelet --lines 1 --output cat --quiet --no-pager 2>/dev/null | tr -cd '[:print:]')
 printf 'says=%.300s\\n' "$says"
-a=$k/admin.conf; echo ready=$([ ! -e $a ] || yes kubectl --kubeconfig=$a --request-timeout=5s get --raw /readyz)""",
+ready() {{ {API_READY}; }}
+echo ready=$([ ! -e {ADMIN} ] || yes ready)""",
     _kubeadm,
 )

@@ -107,7 +107,7 @@ def _half(ctx: Context, target: str, node: Kubeadm) -> Plan:
 
 
 def _somebody_elses(target: str, node: Kubeadm) -> Plan | None:
-    if node.joined and not node.admin and not node.manifests:
+    if node.joined and not node.manifests and (not node.admin or (node.finished and not node.etcd)):
         why = f"{target} is a worker of the cluster at {node.server or 'an unknown place'}"
         cure = f"use another guest as the first control plane, or let {target} leave that cluster: sudo kubeadm reset"
         return Refused((Finding("another-cluster", why, cure, target),))

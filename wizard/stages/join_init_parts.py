@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from wizard.actions import Action, Run, WriteFile
 from wizard.facts.files import Contents, files
-from wizard.facts.kube_nodes import ADMIN, KUBECTL
+from wizard.facts.kube_nodes import ADMIN
+from wizard.facts.kubeadm import API_READY
 from wizard.model import Context, Fact, Part
 from wizard.stages.join_config import VALIDATES, Version, init_yaml
 from wizard.stages.join_heard import heard
@@ -20,10 +21,10 @@ from wizard.stages.join_reset import AWAY
 PATH = "/var/lib/homek8s-wizard/kubeadm.yaml"
 CONFIG: Fact[Contents] = files("kubeadm-config", PATH)
 LIMIT = 900
-READY = (*KUBECTL.split(), "get", "--raw", "/readyz")
+READY = ("sh", "-c", API_READY)
 SETTLE = 300
 """Seconds for the API server to be ready: after an init it is at once, after a boot it comes by itself."""
-FINISHED = ("sh", "-c", f"test -e {ADMIN} && {' '.join(READY)}")
+FINISHED = ("sh", "-c", f"test -e {ADMIN} && {API_READY}")
 
 
 def init(ctx: Context, target: str, version: Version) -> Part:
