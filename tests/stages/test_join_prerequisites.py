@@ -546,6 +546,44 @@ def test_packages_that_cannot_be_installed() -> None:
     assert commands(cut_off)[0] == "packages_finish"
 
 
+# ---------------------------------------------------------------- ranges
+
+DEFAULT = Route("default", "192.168.182.1", "enp1s0")
+
+
+@pytest.mark.parametrize(
+    ("route", "key"),
+    [
+        (Route("10.244.7.0/24", "", "enp1s0"), "kubernetes.pod_cidr"),
+        (Route("10.0.0.0/8", "10.8.0.1", "wg0"), "kubernetes.pod_cidr"),
+        (Route("10.100.3.5", "192.168.182.9", "enp1s0"), "kubernetes.service_cidr"),
+        (Route("10.96.0.0/16", "", "docker0"), "kubernetes.service_cidr"),
+    ],
+)
+def test_a_range_that_a_node_has_a_route_into(route: Route, key: str) -> None:
+    found = plan({ROUTES: (DEFAULT, route)})
+    assert isinstance(found, Refused)
+    assert (stopped(found)[0], found.findings[0].where) == ("range-taken", key)
+    assert f"aki0 has a route to {route.to} on {route.device}, which overlaps " in found.why
+    member = {ROUTES: (DEFAULT, route), KUBEADM: Kubeadm(joined=True)}
+    assert isinstance(plan(member), Nothing), "of a node the ranges are settled"
+
+
+def test_routes_that_take_no_range() -> None:
+    """To elsewhere, out of the house, to pods: those of a pod network may be there after a reset."""
+    routes = (
+        Route("192.168.182.0/24", "", "enp1s0"),
+        Route("fd00::/64", "", "enp1s0"),
+        Route("0.0.0.0/1", "10.8.0.1", "tun0"),
+        Route("10.244.1.0/24", "", "cni0"),
+        Route("10.244.2.64/26", "192.168.182.131", "enp1s0"),
+        Route("10.244.0.64/26", "", ""),
+    )
+    ctx = context(said={ROUTES: (DEFAULT, *routes)})
+    there = {("aki1", LINKS.id): Known(links("192.168.182.131"))}
+    assert isinstance(STEP.plan(Context(ctx.cluster, {**ctx.seen, **there}), "aki0"), Nothing)
+
+
 # ---------------------------------------------------------------- what only the owner can put right
 
 

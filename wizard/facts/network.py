@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, ip_address, ip_interface, ip_network
 from typing import Any
 
 from wizard.model import Fact, FactError, Output
@@ -169,6 +169,11 @@ class Route:
     gateway: str
     device: str
     metric: int = 0
+
+    def leads_into(self, cidr: IPv4Network) -> bool:
+        """Whether it is for some of these addresses; a default route is not meant, nor its halves, as VPNs write it."""
+        there = None if self.to == "default" else ip_network(self.to, strict=False)
+        return isinstance(there, IPv4Network) and there.prefixlen > 1 and there.overlaps(cidr)
 
 
 def parse_routes(output: Output) -> tuple[Route, ...]:

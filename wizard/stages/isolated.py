@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from ipaddress import ip_network
 from typing import Any
 
 from wizard.actions import Action
@@ -55,10 +54,8 @@ def _taken_name(ctx: Context, name: str) -> Iterator[Finding]:
 def _overlaps(ctx: Context, isolated: Isolated) -> Iterator[str]:
     """Answers from the range would leave the wrong way (DOMAIN 2.1)."""
     for route in ctx.see(ROUTES):
-        if route.to != "default" and route.device != isolated.name:
-            there = ip_network(route.to, strict=False)
-            if there.version == 4 and there.overlaps(isolated.cidr):
-                yield f"The host has a route to {route.to} on {route.device}, which overlaps {isolated.cidr}."
+        if route.device != isolated.name and route.leads_into(isolated.cidr):
+            yield f"The host has a route to {route.to} on {route.device}, which overlaps {isolated.cidr}."
 
 
 NETWORK = Step(

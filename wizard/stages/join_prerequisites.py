@@ -2,8 +2,9 @@
 
 How to read it: areas (`join_area`) say what is lacking, and what is done about it: `join_swap`, `join_kernel`,
 `join_names` and `join_firewall` for the system itself, `join_containerd`, and `join_packages` for Kubernetes's own
-programs. Before any of that, what contradicts cluster.yaml (another version is there), and what only the owner can put
-right (`join_obstacles`). A machine that is a node already is held to the same, and loses nothing of what makes it one.
+programs. Before any of that, what contradicts cluster.yaml (another version, or somebody's network in its ranges:
+`join_ranges`), and what only the owner can put right (`join_obstacles`). A machine that is a node already is held to
+the same, and loses nothing of what makes it one.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ from wizard.stages import (
     join_obstacles,
     join_packages,
     join_prerequisites_fresh,
+    join_ranges,
     join_swap,
     nodes,
 )
@@ -81,7 +83,7 @@ def _asked_of(cluster: Cluster, target: str) -> Iterator[AnyFact[Any]]:
 
 
 def plan(ctx: Context, target: str) -> Plan:
-    if found := tuple(join_packages.contradictions(ctx, target)):
+    if found := (*join_packages.contradictions(ctx, target), *join_ranges.contradictions(ctx, target)):
         return Refused(found)
     if found := tuple(_obstacles(ctx, target)):
         return yours(*found)
