@@ -68,13 +68,17 @@ def sources(ctx: Context, target: str) -> tuple[str, ...]:
 def closed(ctx: Context, target: str) -> Iterator[Opening]:
     """What ufw, where it is on, does not let in yet."""
     ufw = ctx.see(UFW, target)
-    if not (ufw.enabled or ufw.live) or ufw.input_policy == "ACCEPT":
+    if not _filters(ufw):
         return
     for source in sources(ctx, target):
         for proto, wanted in ports(ctx.cluster, target).items():
             missing = tuple(port for port in wanted if not _open(ufw, source, proto, port))
             if missing:
                 yield Opening(source, proto, missing)
+
+
+def _filters(ufw: Ufw) -> bool:
+    return (ufw.enabled or ufw.live) and ufw.input_policy != "ACCEPT"
 
 
 def _open(ufw: Ufw, source: str, proto: str, port: str) -> bool:
@@ -136,6 +140,8 @@ def others(ctx: Context, target: str) -> Iterator[str]:
     names = (
         ["firewalld"] if found.firewalld else [f"nftables' table {each}" for each in found.drops if each not in by_ufw]
     )
+    if names or _filters(ufw):
+        yield from _untold(ctx.cluster, target)
     wanted = [
         f"{port.replace(':', '-')}/{proto}" for proto, each in ports(ctx.cluster, target).items() for port in each
     ]
@@ -145,4 +151,12 @@ def others(ctx: Context, target: str) -> Iterator[str]:
         yield (
             f"{name} filters on {target}, and is left to you: from {', '.join(sources(ctx, target))} it must let in "
             f"{spelled(ctx.cluster, target)}, and forward what is from pods."
+        )
+
+
+def _untold(cluster: Cluster, target: str) -> Iterator[str]:
+    if cluster.kubernetes and cluster.kubernetes.cni.name not in PODS:
+        yield (
+            f"{target} has a firewall, and which ports your pod network uses between nodes is not known here: "
+            "open them there yourself (flannel: 8472/udp)."
         )
