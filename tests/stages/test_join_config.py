@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from wizard.stages.join_config import (
+    NEWEST,
     ClusterConfig,
     NodeConfig,
     host_port,
@@ -19,7 +20,7 @@ from wizard.stages.join_config import (
 
 GOLDEN = Path(__file__).parent / "golden"
 APIS = {"v1beta2": ("v1.20.2", "v1.21.14"), "v1beta3": ("v1.22.0", "v1.30.14"), "v1beta4": ("v1.31.0", "v1.37.0")}
-MINORS = [(minor, "v1beta2" if minor < 22 else "v1beta3" if minor < 31 else "v1beta4") for minor in range(20, 38)]
+MINORS = [(each, "v1beta2" if each < 22 else "v1beta3" if each < 31 else "v1beta4") for each in range(20, NEWEST + 1)]
 TOKEN, KEY, HASH = "SECRET{join-token}", "SECRET{certificate-key}", "a" * 64
 CLUSTER = ClusterConfig("k8s-api.home.arpa:6443", "10.244.0.0/16", "10.96.0.0/12", "systemd")
 

@@ -373,6 +373,16 @@ def test_other_firewalls_are_told_of() -> None:
     assert "firewalld" not in silent.why
 
 
+@pytest.mark.parametrize("cni", [{"manifest": "flannel.yaml"}, "none"])
+def test_ports_of_a_pod_network_of_ones_own_are_the_owners_to_open(cni: object) -> None:
+    own = cluster(cni=cni)
+    said = "which ports your pod network uses between nodes is not known here: open them there yourself"
+    assert any(said in note for note in do({UFW: Ufw(True, True, True)}, own).notes)
+    assert said in plan({NODE_FIREWALL: NodeFirewall(drops=("inet filter",))}, own).why
+    assert said not in plan(wanted=own).why
+    assert said not in plan({NODE_FIREWALL: NodeFirewall(drops=("inet filter",))}).why
+
+
 # ---------------------------------------------------------------- containerd
 
 
@@ -537,6 +547,14 @@ def test_kubeadm_was_stricter_than_an_api_server(joined: bool, fits: bool) -> No
     said = {KUBE_PACKAGES: replace(READY, versions=versions), KUBEADM: Kubeadm(joined=joined, finished=joined)}
     found = plan(said, cluster(version="1.28"))
     assert isinstance(found, Nothing if fits else Refused), found
+
+
+@pytest.mark.parametrize(("version", "known"), [("1.37", True), ("1.37.2", True), ("1.38", False), ("1.99", False)])
+def test_a_version_that_the_wizard_does_not_know_is_told_of(version: str, known: bool) -> None:
+    """It is not refused: there will be newer ones."""
+    found = do({KUBE_PACKAGES: KubePackages(), CONTAINERD: replace(RUNS, version="2.0.1")}, cluster(version=version))
+    said = f"Kubernetes {version} is newer than all that the wizard knows, which ends with 1.37"
+    assert any(note.startswith(said) for note in found.notes) is not known
 
 
 def test_packages_that_cannot_be_installed() -> None:

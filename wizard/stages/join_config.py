@@ -19,7 +19,8 @@ SOCKET = "unix:///run/containerd/containerd.sock"
 PORT = 6443
 VALIDATES = 26
 """The first minor whose kubeadm surely has `config validate` (kubernetes.io, kubeadm config)."""
-
+NEWEST = 37
+"""The newest minor that was there when this was written; what a later one wants of its configuration is not known."""
 
 PATIENCE = "1m0s"
 """For the signature of a token that was just minted, which comes within seconds; kubeadm's own is 5 minutes."""

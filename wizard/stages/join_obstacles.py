@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from wizard.checks.disks import QUICK, SLOW
 from wizard.checks.machine import gib
 from wizard.facts.kube_images import KubeImages, kube_images
+from wizard.facts.kube_packages import minor
 from wizard.facts.node_clock import NODE_CLOCK
 from wizard.facts.node_kernel import NODE_KERNEL
 from wizard.facts.storage import ETCD_FSYNC
 from wizard.model import Context, Finding, Known
 from wizard.stages import nodes
+from wizard.stages.join_config import NEWEST
 from wizard.stages.join_containerd import kubernetes_of
 
 LEAST_PROCESSORS = 2
@@ -45,7 +47,7 @@ def _accept(word: str) -> str:
 
 
 def _groups(ctx: Context, target: str) -> Iterator[Finding]:
-    kernel, minor = ctx.see(NODE_KERNEL, target), int(kubernetes_of(ctx).version.split(".")[1])
+    kernel, (_, wanted) = ctx.see(NODE_KERNEL, target), minor(kubernetes_of(ctx).version)
     if not kernel.systemd:
         why = f"{target} is not run by systemd, which starts containerd and the kubelet"
         yield Finding("no-systemd", why, "use a system with systemd, as Debian and Ubuntu are", target)
@@ -54,9 +56,9 @@ def _groups(ctx: Context, target: str) -> Iterator[Finding]:
         cure = "add `cgroup_enable=memory cgroup_memory=1` to its kernel's command line, and restart it"
         where = "on a Raspberry Pi that line is /boot/firmware/cmdline.txt"
         yield Finding("no-memory-groups", why, f"{cure}; {where}", target)
-    if not kernel.unified and minor >= NO_CGROUP_V1:
+    if not kernel.unified and wanted >= NO_CGROUP_V1:
         why = (
-            f"{target} uses version 1 of control groups, with which the kubelet of Kubernetes 1.{minor} does not start"
+            f"{target} uses version 1 of control groups, with which the kubelet of Kubernetes 1.{wanted} does not start"
         )
         cure = f"take `systemd.unified_cgroup_hierarchy=0` from the kernel's command line of {target}, or upgrade it"
         yield Finding("cgroup-v1", why, f"{cure}; up to 1.{NO_CGROUP_V1 - 1} Kubernetes works with it", target)
@@ -125,6 +127,12 @@ def _slow(ctx: Context, target: str) -> Iterator[Finding]:
 def notes(ctx: Context, target: str) -> Iterator[str]:
     """What is no obstacle, and should be known; also where there is nothing to do."""
     clock, images = ctx.see(NODE_CLOCK, target), _seen_images(ctx, target)
+    version = kubernetes_of(ctx).version
+    if minor(version) > (1, NEWEST):
+        yield (
+            f"Kubernetes {version} is newer than all that the wizard knows, which ends with 1.{NEWEST}: "
+            "it may not exist, or want other settings than it is given here."
+        )
     if clock.synchronised is False:
         yield f"The clock of {target} is not synchronised: on it, sudo timedatectl set-ntp true."
     if clock.synchronised is None:
