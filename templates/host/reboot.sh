@@ -15,7 +15,7 @@ reboot_note() { # restarted | ready: when that was, the first time
   sync "$home/verified/reboot-begun"
 }
 
-reboot_passed() { # SUBJECT
+reboot_came_back() { # SUBJECT: all nodes did, and in which time; what else must hold is asked afterwards
   asked=$(sed -n 's/^restarted //p' "$home/verified/reboot-begun")
   ready=$(sed -n 's/^ready //p' "$home/verified/reboot-begun")
   printf 'subject %s\nat %s\nseconds %s\n' "$1" "$(date +%s)" $((ready - asked)) >"$home/verified/reboot.part"

@@ -11,14 +11,32 @@ from typing import Any
 import pytest
 
 from tests.stages.test_join_cni import data
+from wizard import catalog
 from wizard.actions import RESTART
 from wizard.cluster import Cluster
 from wizard.engine.planning import plan_step
 from wizard.events import State
 from wizard.facts.kube_nodes import KUBE_NODES, KubeNodes
 from wizard.facts.ours import OURS, Ours
-from wizard.facts.reboot_test import REBOOT_TEST, Passed, RebootTest, UnderWay, parse_test
-from wizard.model import HYPERVISOR, Blocked, Context, Do, Known, Nothing, Output, Plan, Risk, Step, Unseen
+from wizard.facts.reboot_test import REBOOT_TEST, CameBack, RebootTest, UnderWay, parse_test
+from wizard.model import (
+    HYPERVISOR,
+    Blocked,
+    Check,
+    Context,
+    Do,
+    Fact,
+    Known,
+    Nothing,
+    Output,
+    Plan,
+    Risk,
+    Seen,
+    Step,
+    Unseen,
+    Verdict,
+    on_hypervisor,
+)
 from wizard.script import compile_part
 from wizard.stages import verify_reboot
 from wizard.stages.verify_reboot import EARLIER, STEP, TOO_OLD, subject
@@ -29,7 +47,7 @@ BOOTS = {
     "aki0": "22222222-0000-4000-8000-000000000000",
     HYPERVISOR: "33333333-0000-4000-8000-000000000000",
 }
-PASSED = Passed(subject(CLUSTER), datetime(2026, 11, 23, 10, 12, tzinfo=UTC), 95)
+CAME_BACK = CameBack(subject(CLUSTER), datetime(2026, 11, 23, 10, 12, tzinfo=UTC), 95)
 
 
 def context(test: RebootTest, *restarted: str, wish: Cluster = CLUSTER, there: bool = True) -> Context:
@@ -91,7 +109,7 @@ def test_workers_first_then_control_planes_then_the_hypervisor() -> None:
         ("aki1", "wait until aki1 is Ready again"),
         (HYPERVISOR, "note when all nodes were Ready again"),
         ("aki0", "wait until Kubernetes' own pods run again"),
-        (HYPERVISOR, "note that the cluster came back"),
+        (HYPERVISOR, "note that all nodes came back, and in which time"),
     ]
     assert found.risk is Risk.RESTARTS_MACHINE
     assert all(part.answers_within for part in found.parts if "Ready again" in part.title and part.on != HYPERVISOR)
@@ -135,7 +153,7 @@ def test_it_goes_on_where_it_was() -> None:
     assert restarts(last) == []
     assert last.risk is Risk.NONE
     assert [part.on for part in last.parts] == ["aki0", "aki1", HYPERVISOR, "aki0", HYPERVISOR]
-    assert last.parts[-1].title == "note that the cluster came back"
+    assert last.parts[-1].title == "note that all nodes came back, and in which time"
 
 
 @pytest.mark.parametrize(
@@ -152,30 +170,80 @@ def test_a_machine_that_does_not_answer_is_not_taken_for_one_that_restarted() ->
     assert (found.state, found.reason) == (State.UNKNOWN, "aki1: no route")
 
 
-# ---------------------------------------------------------------- passed
+# ---------------------------------------------------------------- afterwards
 
 
-def test_it_was_passed_and_all_holds(earlier: dict[str, Plan]) -> None:
-    found = plan(RebootTest(PASSED))
+def test_all_nodes_came_back_and_all_holds(earlier: dict[str, Plan]) -> None:
+    found = plan(RebootTest(CAME_BACK))
     assert isinstance(found, Nothing)
-    assert found.why.startswith("on 2026-11-23 10:12 UTC all nodes were Ready within 95 s of the hypervisor's restart")
+    assert found.why.startswith(
+        "on 2026-11-23 10:12 UTC all nodes were Ready within 95 s of the hypervisor's restart, and since then"
+    )
 
 
 def test_what_does_not_hold_any_more_is_named(earlier: dict[str, Plan]) -> None:
     earlier["bridge.port"] = Do("there is no br0", ())
-    found = plan(RebootTest(PASSED))
+    found = plan(RebootTest(CAME_BACK))
     assert isinstance(found, Blocked)
     assert found.by == f"bridge.port@{HYPERVISOR}"
-    assert found.why.endswith("by now it is not as wanted: there is no br0")
+    assert found.why.endswith(" s of the hypervisor's restart; since then: there is no br0")
+
+
+SPEED = Fact("speed", "measure", lambda output: int(output.text), costly=True)
+CHECKED = Step(
+    "look.speed",
+    "Is it quick?",
+    "",
+    lambda ctx, target: Nothing("quick enough") if ctx.see(SPEED) > 5 else Blocked("you", "too slow"),
+    on_hypervisor(SPEED),
+    checks=lambda ctx, target: (Check("speed", "Speed", Verdict.OK, "9"),),
+)
+
+
+@pytest.mark.parametrize(
+    ("speed", "why"),
+    [
+        (Known(9, "2026-11-23T10:11:59.000Z"), "not measured again"),
+        (Unseen("not measured yet"), "not measured yet"),
+        (Known(9, "2026-11-23T10:12:30.000Z"), ""),
+        (Known(9), ""),
+        (Known(2), "too slow"),
+    ],
+)
+def test_only_what_was_measured_after_it_counts(monkeypatch: pytest.MonkeyPatch, speed: Seen, why: str) -> None:
+    monkeypatch.setattr(verify_reboot, "EARLIER", (CHECKED,))
+    ctx = context(RebootTest(CAME_BACK))
+    found = STEP.plan(Context(CLUSTER, {**ctx.seen, (HYPERVISOR, SPEED.id): speed}), HYPERVISOR)
+    if why:
+        assert isinstance(found, Blocked)
+        assert (found.by, found.why.rpartition(": ")[2]) == (f"look.speed@{HYPERVISOR}", why)
+    else:
+        assert isinstance(found, Nothing)
+
+
+def test_what_every_step_before_it_measures_is_stale_by_a_restart() -> None:
+    checks = {each.id: each for each in map(catalog.find, STEP.needs)}
+    assert set(checks) == {"verify.nodes", "verify.peers", "verify.pods"} <= {step.id for step in EARLIER}
+    for each in checks.values():
+        facts = [fact for some in each.facts(CLUSTER, "aki0").values() for fact in some]
+        costly = any(isinstance(fact, Fact) and fact.costly for fact in facts)
+        assert costly == (STEP.id in each.asks_about), each.id
+
+
+def test_when_it_was_noted_is_told_by_our_own_clock() -> None:
+    said = b"1764000100\nback subject x\nback at 1764000000\nback seconds 95\n"
+    ahead = parse_test(Output(0, said, asked=(1763000100.0, 1763000101.0))).came_back
+    assert ahead is not None
+    assert ahead.at == datetime.fromtimestamp(1763000000, UTC)
 
 
 def test_of_another_cluster_file_it_says_nothing() -> None:
-    found = plan(RebootTest(PASSED), wish=Cluster.model_validate(data(version="1.35")))
+    found = plan(RebootTest(CAME_BACK), wish=Cluster.model_validate(data(version="1.35")))
     assert isinstance(found, Do)
     assert found.why == "cluster.yaml has changed since the last test, on 2026-11-23 10:12 UTC"
     renamed = data()
     renamed["hypervisor"]["ssh"] = "me@192.168.182.100"
-    assert subject(Cluster.model_validate(renamed)) == PASSED.subject, "who logs in is no part of it"
+    assert subject(Cluster.model_validate(renamed)) == CAME_BACK.subject, "who logs in is no part of it"
 
 
 def test_without_a_cluster_it_waits() -> None:
@@ -238,8 +306,8 @@ def test_what_is_noted_is_read_back(tmp_path: Path) -> None:
     ready, last = (part for part in found.parts[-3:] if part.on == HYPERVISOR)
     host.run(ready)
     host.run(last)
-    passed = host.seen().passed
-    assert passed is not None
-    assert (passed.subject, 0 <= passed.seconds < 60) == (subject(CLUSTER), True)
+    noted = host.seen().came_back
+    assert noted is not None
+    assert (noted.subject, 0 <= noted.seconds < 60) == (subject(CLUSTER), True)
     assert host.seen().under_way is None
     assert "undo\trm -f /var/lib/homek8s-wizard/verified/reboot" in (tmp_path / "manifest").read_text()

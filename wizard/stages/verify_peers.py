@@ -183,5 +183,5 @@ STEP = Step(
     targets=nodes.first,
     checks=checks,
     look=look,
-    asks_about=("join", "firewall", "isolated", "guests"),
+    asks_about=("bridge", "firewall", "isolated", "guests", "join", "verify.reboot"),
 )

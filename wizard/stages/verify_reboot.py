@@ -1,15 +1,20 @@
 """Step `verify.reboot`: the cluster comes back by itself after each node and the hypervisor restarted (DOMAIN S14).
 
-Only when named. How to read it: the boot in which each machine is when the test begins is noted on the hypervisor, and
-that is all that is remembered. Whoever is in another boot later on has been restarted, so a test that was cut off goes
-on where it was, from whatever machine. What was passed is noted there too, with a digest of what was tested; it counts
-as long as cluster.yaml says the same, and as every step before it is as wanted: their own plans are asked.
+Only when named. How to read it: the boot in which each machine is when the test begins is noted on the hypervisor.
+Whoever is in another boot later on has been restarted, so a test that was cut off goes on where it was, from whatever
+machine. That all nodes came back, and in which time, is noted there too, with a digest of what was tested.
+
+That note says nothing about anything else, and no script could: whether every step before holds again, their own plans
+say, from what is seen now. Two of them rest on measurements, which count when they are newer than the note. So the test
+is passed when the engine looks at it afterwards, as after every step: it finds the measurements too old, and makes them
+anew (`Doer.look`), be it in the run that restarted the machines, in one that went on, or on another machine.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from wizard.actions import RESTART, Run
@@ -17,7 +22,7 @@ from wizard.cluster import Cluster
 from wizard.facts.kube_nodes import KUBE_NODES, KubeNodes
 from wizard.facts.kube_system import NAMESPACES
 from wizard.facts.ours import OURS, Ours
-from wizard.facts.reboot_test import REBOOT_TEST, RECORD, Passed, RebootTest, UnderWay
+from wizard.facts.reboot_test import REBOOT_TEST, RECORD, CameBack, RebootTest, UnderWay
 from wizard.marks import read_there
 from wizard.model import (
     HYPERVISOR,
@@ -25,6 +30,7 @@ from wizard.model import (
     Blocked,
     Context,
     Do,
+    Fact,
     FactUnknown,
     Known,
     Nothing,
@@ -33,8 +39,9 @@ from wizard.model import (
     Risk,
     Seen,
     Step,
+    Unseen,
 )
-from wizard.stages import bridge, firewall, guests, isolated, join, nodes, verify_nodes
+from wizard.stages import bridge, firewall, guests, isolated, join, nodes, verify_nodes, verify_peers, verify_pods
 
 ANSWERS = 600
 """Seconds for a machine to boot and answer."""
@@ -50,6 +57,8 @@ EARLIER: tuple[Step, ...] = (
     *guests.STAGE.steps,
     *join.STAGE.steps,
     verify_nodes.STEP,
+    verify_peers.STEP,
+    verify_pods.STEP,
 )
 """What must hold again afterwards."""
 
@@ -72,12 +81,12 @@ def plan(ctx: Context, target: str) -> Plan:
     if not ctx.see(KUBE_NODES, first).there:
         return Blocked("verify.pods", "there is no cluster yet")
     seen, tested = ctx.see(REBOOT_TEST), subject(ctx.cluster)
-    if seen.passed and seen.passed.subject == tested:
-        return _holds(ctx, seen.passed)
+    if seen.came_back and seen.came_back.subject == tested:
+        return _holds(ctx, seen.came_back)
     begun = seen.under_way
     if begun and (begun.subject != tested or begun.age > TOO_OLD or begun.boots.keys() != set(_machines(ctx.cluster))):
         begun = None
-    return Do(_why(ctx, seen.passed, begun), tuple(_parts(ctx, tested, begun)), tuple(_notes(ctx.cluster)))
+    return Do(_why(ctx, seen.came_back, begun), tuple(_parts(ctx, tested, begun)), tuple(_notes(ctx.cluster)))
 
 
 def subject(cluster: Cluster) -> str:
@@ -91,28 +100,44 @@ def subject(cluster: Cluster) -> str:
 # ---------------------------------------------------------------- afterwards
 
 
-def _holds(ctx: Context, passed: Passed) -> Plan:
-    ready = f"all nodes were Ready within {passed.seconds} s of the hypervisor's restart"
-    when = f"on {passed.at:%Y-%m-%d %H:%M} UTC {ready}"
-    broken = list(_broken(ctx))
+def _holds(ctx: Context, noted: CameBack) -> Plan:
+    ready = f"all nodes were Ready within {noted.seconds} s of the hypervisor's restart"
+    when = f"on {noted.at:%Y-%m-%d %H:%M} UTC {ready}"
+    broken = list(_broken(ctx, noted.at))
     if broken:
         name, why = broken[0]
-        more = f", and {len(broken) - 1} more" if broken[1:] else ""
-        return Blocked(name, f"{when}; by now it is not as wanted: {why}{more}")
-    return Nothing(f"{when}, and all that was set up is as wanted; `undo verify.reboot` forgets it, to test again")
+        more = f"; and {len(broken) - 1} more" if broken[1:] else ""
+        return Blocked(name, f"{when}; since then: {why}{more}")
+    again = "and since then all that was set up is as wanted, and every check holds"
+    return Nothing(f"{when}, {again}; `undo verify.reboot` forgets it, to test again")
 
 
-def _broken(ctx: Context) -> Iterator[tuple[str, str]]:
-    """Earlier steps that are not as wanted, and why."""
+def _broken(ctx: Context, since: datetime) -> Iterator[tuple[str, str]]:
+    """Earlier steps that do not hold, as far as is known `since` then, and why."""
     for step in EARLIER:
         for target in step.targets(ctx.cluster):
-            try:
-                found = step.plan(ctx, target)
-            except FactUnknown as unknown:
-                yield f"{step.id}@{target}", unknown.reason
-                continue
-            if not isinstance(found, Nothing):
-                yield f"{step.id}@{target}", found.why
+            if why := next(_not_measured(ctx, step, target, since), "") or _not_as_wanted(ctx, step, target):
+                yield f"{step.id}@{target}", why
+
+
+def _not_measured(ctx: Context, step: Step, target: str, since: datetime) -> Iterator[str]:
+    """Of a check step: why what it measures is not known from after that."""
+    for host, facts in step.facts(ctx.cluster, target).items():
+        for fact in facts if step.only_checks else ():
+            if isinstance(fact, Fact) and fact.costly:
+                seen = ctx.look(fact, host)
+                if isinstance(seen, Unseen):
+                    yield seen.reason
+                elif seen.at and datetime.fromisoformat(seen.at) < since:
+                    yield "not measured again"
+
+
+def _not_as_wanted(ctx: Context, step: Step, target: str) -> str:
+    try:
+        found = step.plan(ctx, target)
+    except FactUnknown as unknown:
+        return unknown.reason
+    return "" if isinstance(found, Nothing) else found.why
 
 
 # ---------------------------------------------------------------- what is done
@@ -147,8 +172,8 @@ def _parts(ctx: Context, tested: str, begun: UnderWay | None) -> Iterator[Part]:
     yield Part(HYPERVISOR, words, (Run(("reboot_note", "ready"), words),))
     words = "wait until Kubernetes' own pods run again"
     yield Part(first, words, (Run(("system_pods_back", str(PODS), *NAMESPACES), f"{words} (at most {PODS} s)"),))
-    passed = Run(("reboot_passed", tested), "note that it has come back", undo=Run(("rm", "-f", RECORD)))
-    yield Part(HYPERVISOR, "note that the cluster came back", (passed,))
+    words = "note that all nodes came back, and in which time"
+    yield Part(HYPERVISOR, words, (Run(("reboot_came_back", tested), words, undo=Run(("rm", "-f", RECORD))),))
 
 
 def _back(name: str) -> Part:
@@ -160,12 +185,12 @@ def _back(name: str) -> Part:
 # ---------------------------------------------------------------- what is said
 
 
-def _why(ctx: Context, passed: Passed | None, begun: UnderWay | None) -> str:
+def _why(ctx: Context, before: CameBack | None, begun: UnderWay | None) -> str:
     if begun:
         left = [name for name in _machines(ctx.cluster) if ctx.see(OURS, name).boot_id == begun.boots[name]]
         return f"begun {begun.age // 60} min ago; still to restart: {', '.join(left) or 'none, only to be looked at'}"
-    if passed:
-        return f"cluster.yaml has changed since the last test, on {passed.at:%Y-%m-%d %H:%M} UTC"
+    if before:
+        return f"cluster.yaml has changed since the last test, on {before.at:%Y-%m-%d %H:%M} UTC"
     return "nobody has tried yet whether the cluster comes back by itself"
 
 
