@@ -363,6 +363,12 @@ class Step:
     """Done only when named by its own id: neither with its stage nor with everything."""
     changes_target: bool = True
     """Do its scripts change the target itself? If not, a guest that is off is no obstacle to undoing it."""
+    undone_as_seen: bool = False
+    """Is there something to undo also where nothing is noted of it? `undo` is then asked without inverses."""
+    stands_on: tuple[str, ...] = ()
+    """The stages and steps whose work it may be using: while it `stands`, taking them back is refused."""
+    stands: Callable[[Context, str, str], str] = lambda ctx, target, under: ""
+    """How it uses now, by whomever that was set, what those steps did for the target `under`; "" when it does not."""
     undone_from_afar: bool = False
     """Can other hosts undo their share while the target does not answer? `undo` is then asked without inverses."""
 

@@ -9,6 +9,7 @@ import pytest
 from tests.rehearsal import bird_on_nodes, wireguard
 from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.test_join_cni import ClusterOn
+from wizard.facts.pod_network import DETECTION
 from wizard.rehearsal.network import ISOLATED, LAN
 
 NODES = (0, 1)
@@ -70,6 +71,24 @@ def test_peers_move_are_cut_and_are_cured(wizard: ClusterOn) -> None:
     assert checked(wizard, "bgp-sessions")[0] == "ok"
     assert checked(wizard, "bgp-network")[1] == f"all within {ISOLATED}.0/24"
 
+    the_isolated_network_stays_under_it(wizard)
     wizard.ok("undo", "join.pin", "--yes", timeout=300)
     assert annotated(wizard) == [f"{LAN}.130/24", f"{LAN}.131/24"]
     assert checked(wizard, "bgp-network")[0] == "warn"
+
+    # As one that was pinned from its beginning: nothing is noted of that.
+    wizard.kubectl(f"-n kube-system set env daemonset/calico-node {DETECTION}=cidr={ISOLATED}.0/24")
+    wizard.kubectl("-n kube-system rollout status daemonset/calico-node --timeout=120s")
+    assert annotated(wizard) == [f"{ISOLATED}.100/24", f"{ISOLATED}.101/24"]
+    the_isolated_network_stays_under_it(wizard)
+    wizard.ok("undo", "join.pin", "guests.address@aki1", "--yes", timeout=300)
+    assert annotated(wizard) == [f"{LAN}.130/24", f"{LAN}.131/24"]
+    assert f"{ISOLATED}.101" not in wizard.machine.inside("ip -4 -o addr", host="aki1")
+
+
+def the_isolated_network_stays_under_it(wizard: ClusterOn) -> None:
+    refused = wizard.run("undo", "guests.address@aki1", "--yes")
+    assert refused.returncode == 1, refused.stderr
+    assert f"calico-node takes nodes' addresses from {ISOLATED}.0/24" in refused.stderr
+    assert "first: homek8s-wizard undo join.pin" in refused.stderr
+    assert f"{ISOLATED}.101" in wizard.machine.inside("ip -4 -o addr", host="aki1")

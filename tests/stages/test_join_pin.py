@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.stages.test_join_cni import cluster, data, links
+from wizard import catalog
 from wizard.actions import OnUndo, Run, TakeBack
 from wizard.cluster import Cluster
+from wizard.engine.planning import plan_undo
+from wizard.engine.stale import about_it
 from wizard.facts.kube_nodes import KUBE_NODES, KubeNode, KubeNodes
 from wizard.facts.network import LINKS
-from wizard.facts.pod_network import DETECTION, POD_NETWORK, Agent, PodNetwork
-from wizard.model import Blocked, Context, Do, Known, Nothing, Plan, Seen, Unseen
+from wizard.facts.ours import OURS, Ours
+from wizard.facts.pod_network import DETECTION, POD_NETWORK, Agent, Applied, PodNetwork
+from wizard.model import HYPERVISOR, Blocked, Context, Do, Known, Nothing, Plan, Seen, Unseen
 from wizard.script import compile_part
 from wizard.stages.join_pin import ANNOTATION, STEP
 
@@ -181,3 +186,82 @@ def test_on_paper(cni: str) -> None:
     wish = cluster(cni)
     assert isinstance(STEP.plan(Context(wish, STEP.fresh(wish)), "aki0"), Nothing)
     assert STEP.look(wish, "aki0")
+
+
+# ---------------------------------------------------------------- undone first
+
+
+def installed(network: PodNetwork) -> PodNetwork:
+    """By join.cni, which leaves join.pin nothing to do, and nothing to note."""
+    return replace(network, applied=Applied("calico", "3.32.1"))
+
+
+def undone(network: PodNetwork, **changed: Any) -> Plan:
+    ctx = context(network, **changed)
+    ours = {(host, OURS.id): Known(Ours("m", "b")) for host in ("aki0", "aki1")}
+    return plan_undo(Context(ctx.cluster, {**ctx.seen, **ours}), STEP, "aki0", 120).plan
+
+
+def test_a_pod_network_that_was_pinned_from_its_beginning_goes_to_the_lan() -> None:
+    found = undone(installed(operator(cidrs=[CIDR])))
+    assert isinstance(found, Do)
+    assert found.why == (
+        f"Calico's operator takes nodes' addresses from {CIDR} since the pod network was installed; "
+        "it is to take them from 192.168.182.0/24"
+    )
+    told, awaited, restarted = found.parts[0].actions
+    assert isinstance(told, Run)
+    assert patched(told) == {"cidrs": ["192.168.182.0/24"]}
+    assert f"!= cidr={CIDR} ]" in awaited.shell()
+    assert "network_restarted 300 calico-system calico-node" in restarted.shell()
+    assert isinstance(undone(installed(operator(cidrs=["192.168.182.0/24"]))), Nothing)
+
+
+def test_without_a_common_lan_it_goes_to_the_nodes_own_addresses() -> None:
+    other = links("192.168.183.131/24", "192.168.190.101/24")
+    found = undone(installed(operator(cidrs=[CIDR])), other=other)
+    assert isinstance(found, Do)
+    assert isinstance(told := found.parts[0].actions[0], Run)
+    assert patched(told) == {"cidrs": None, "kubernetes": "NodeInternalIP"}
+    found = undone(installed(PINNED), other=other)
+    assert isinstance(found, Do)
+    assert isinstance(told := found.parts[0].actions[0], Run)
+    assert told.argv[-1] == f"{DETECTION}=kubernetes-internal-ip"
+
+
+def test_a_manifest_that_says_it_itself() -> None:
+    found = undone(installed(PINNED))
+    assert isinstance(found, Do)
+    told, restarted = found.parts[0].actions
+    assert isinstance(told, Run)
+    assert told.argv[2:] == (
+        *("-n", "kube-system", "set", "env", "daemonset/calico-node"),
+        f"{DETECTION}=cidr=192.168.182.0/24",
+    )
+    assert "network_restarted" in restarted.shell()
+
+
+def test_what_somebody_else_set_up_stays_and_how_to_end_it_is_said() -> None:
+    found = undone(PINNED)
+    assert isinstance(found, Nothing)
+    assert found.why.startswith(f"calico-node takes nodes' addresses from {CIDR}; the wizard did not set that. ")
+    assert f"set env daemonset/calico-node {DETECTION}=cidr=192.168.182.0/24`" in found.why
+    for other in (MANIFEST, PodNetwork(there=False), PodNetwork()):
+        assert undone(other) == Nothing("nothing that the wizard did is left of it")
+
+
+@pytest.mark.parametrize("under", [HYPERVISOR, "aki1"])
+@pytest.mark.parametrize("network", [PINNED, installed(operator(cidrs=[CIDR]))])
+def test_it_stands_on_the_isolated_network(network: PodNetwork, under: str) -> None:
+    assert STEP.stands(context(network), "aki0", under).endswith(f" takes nodes' addresses from {CIDR}")
+    assert not STEP.stands(context(MANIFEST), "aki0", under)
+    assert not STEP.stands(context(PodNetwork(there=False)), "aki0", under)
+
+
+def test_it_does_not_stand_on_a_guest_that_is_no_node() -> None:
+    assert not STEP.stands(context(PINNED, nodes=(node("aki0"),)), "aki0", "aki1")
+
+
+def test_what_it_stands_on_is_what_gives_nodes_their_addresses_there() -> None:
+    on = {step.id for step in catalog.steps() if about_it(step.id, STEP.stands_on)}
+    assert on == {"isolated.network", "guests.attach", "guests.address"}

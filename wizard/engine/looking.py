@@ -9,13 +9,13 @@ from wizard.cluster.file import ClusterFile
 from wizard.engine.hosts import Hosts
 from wizard.engine.observing import Costly, observe
 from wizard.engine.planned import Planned
-from wizard.engine.planning import plan_step, plan_undo
-from wizard.engine.stale import last_applied
+from wizard.engine.planning import plan_step, plan_undo, unless_stood_on
+from wizard.engine.stale import about_it, last_applied
 from wizard.errors import InputError, InputFinding
 from wizard.events import Observer
 from wizard.facts.ours import OURS
 from wizard.journal import Journal
-from wizard.model import Context, Step
+from wizard.model import Context, Do, Step
 
 Targets = tuple[tuple[Step, str], ...]
 
@@ -52,9 +52,25 @@ class Looker:
         return tuple(plan_step(ctx, step, target, standings, self._guard_seconds, applied) for step, target in targets)
 
     def plan_undo(self, targets: Targets) -> tuple[Planned, ...]:
-        """What would take each back."""
-        ctx = self.observe(targets)
-        return tuple(plan_undo(ctx, step, target, self._guard_seconds) for step, target in targets)
+        """What would take each back; refused where a step that is not among `targets` stands on it."""
+        ctx, seconds = self.observe(targets), self._guard_seconds
+        planned = tuple(plan_undo(ctx, step, target, seconds) for step, target in targets)
+        others = self._on_top(tuple(each.step.id for each in planned if isinstance(each.plan, Do)), targets)
+        if not others:
+            return planned
+        seen = self.observe(others)
+        return tuple(unless_stood_on(seen, each, others, seconds) for each in planned)
+
+    def _on_top(self, taken_back: Sequence[str], among: Targets) -> Targets:
+        """The steps that may stand on these, but for those among them: those are taken back before, or already were."""
+        own = {(step.id, target) for step, target in among}
+        return tuple(
+            (step, target)
+            for step in catalog.steps()
+            if any(about_it(each, step.stands_on) for each in taken_back)
+            for target in step.targets(self.file.cluster)
+            if (step.id, target) not in own
+        )
 
 
 def _known(names: Sequence[str], targets: set[str]) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from wizard.actions import Forget
 from wizard.engine.observing import NOT_MEASURED
 from wizard.engine.planned import Planned, first_state
-from wizard.engine.stale import Applied, measured_at, outdated_by
+from wizard.engine.stale import Applied, about_it, measured_at, outdated_by
 from wizard.events import State
 from wizard.facts.ours import OURS, Ours
 from wizard.journal import Standing
@@ -31,6 +31,7 @@ from wizard.model import (
 from wizard.script import compile_part
 
 Standings = Mapping[tuple[str, str], Standing]
+Targets = Iterable[tuple[Step, str]]
 
 
 NOTHING_YET: Applied = MappingProxyType({})
@@ -67,6 +68,29 @@ def plan_undo(ctx: Context, step: Step, target: str, guard_seconds: int) -> Plan
     except FactUnknown as unknown:
         plan = Unknown(unknown.fact, unknown.reason, unknown.unreachable)
     return Planned(step, target, plan, *first_state(plan), scripts_of(step, target, plan, guard_seconds))
+
+
+def unless_stood_on(ctx: Context, planned: Planned, others: Targets, guard_seconds: int) -> Planned:
+    """What takes a step back; refused while one of `others` stands on it. Where nobody knows, the owner is told."""
+    if not isinstance(planned.plan, Do):
+        return planned
+    findings, notes = [], []
+    for step, target in others:
+        if not about_it(planned.step.id, step.stands_on):
+            continue
+        try:
+            if why := step.stands(ctx, target, planned.target):
+                findings.append(Finding("stood-on", why, _way_out(plan_undo(ctx, step, target, guard_seconds))))
+        except FactUnknown as unknown:
+            notes.append(f"Whether {name(step, target)} still needs it is not known: {unknown.reason}.")
+    if findings:
+        plan = Refused(tuple(findings))
+        return Planned(planned.step, planned.target, plan, *first_state(plan))
+    return dataclasses.replace(planned, plan=dataclasses.replace(planned.plan, notes=(*planned.plan.notes, *notes)))
+
+
+def _way_out(back: Planned) -> str:
+    return f"first: homek8s-wizard undo {back.step.id}" if isinstance(back.plan, Do) else back.reason
 
 
 def scripts_of(step: Step, target: str, plan: Plan, guard_seconds: int) -> tuple[str, ...]:
@@ -140,7 +164,8 @@ def _undo(ctx: Context, step: Step, target: str) -> Plan:
         return step.undo(ctx, target, ())
     done = _notes_of(ctx, step, target)
     if not done:
-        return Nothing("nothing that the wizard did is left of it")
+        nothing = Nothing("nothing that the wizard did is left of it")
+        return step.undo(ctx, target, ()) if step.undo is not None and step.undone_as_seen else nothing
     drifts = [drift for ours in done.values() for drift in ours.drifts(name(step, target))]
     if drifts:
         return Refused(

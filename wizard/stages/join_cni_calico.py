@@ -102,5 +102,10 @@ def detection(ctx: Context, network: PodNetwork) -> Mapping[str, Any]:
     """How nodes find their addresses: as it is set already, else by the range that all nodes are known to be in."""
     if network.detection:
         return network.detection
-    found = node_addresses.isolated_range(ctx) or node_addresses.lan_range(ctx)
+    isolated = node_addresses.isolated_range(ctx)
+    return {"cidrs": [str(isolated)]} if isolated else on_the_lan(ctx)
+
+
+def on_the_lan(ctx: Context) -> Mapping[str, Any]:
+    found = node_addresses.lan_range(ctx)
     return {"cidrs": [str(found)]} if found else {"kubernetes": "NodeInternalIP"}
