@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from wizard.facts.kube_certificates import CERTIFICATES
-from wizard.facts.kube_system import API_VERSION, SYSTEM_PODS
+from wizard.facts.kube_system import API_VERSION, STARTING, SYSTEM_PODS, SystemPod
 from wizard.model import FactError, Output
 
 RUNNING = {
@@ -40,7 +40,7 @@ CRASHED = {
     "phase": "Running",
 }
 UNREADY = {"phase": "Running", "containerStatuses": [{"name": "proxy", "ready": False, "state": {"running": {}}}]}
-STARTING = {"name": "main", "ready": False, "state": {"waiting": {"reason": "PodInitializing"}}}
+INITIALISING = {"name": "main", "ready": False, "state": {"waiting": {"reason": "PodInitializing"}}}
 PULLING = {
     "name": "init",
     "ready": False,
@@ -49,10 +49,17 @@ PULLING = {
 HOMELESS = {"phase": "Pending", "conditions": [{"status": "False", "message": "0/2 nodes are available"}]}
 
 
+BEGAN = 1764000000
+
+
+def pod(status: dict[str, Any], deleted: str = "", age: int = 0) -> SystemPod:
+    lines = f"{BEGAN + age}\nkube-system|pod|aki0|{deleted}|{json.dumps(status)}\n"
+    [found] = SYSTEM_PODS.parse(Output(0, lines.encode()))
+    return found
+
+
 def seen(status: dict[str, Any], deleted: str = "") -> str:
-    line = f"kube-system|pod|aki0|{deleted}|{json.dumps(status)}\n"
-    [found] = SYSTEM_PODS.parse(Output(0, line.encode()))
-    return found.why
+    return pod(status, deleted).why
 
 
 @pytest.mark.parametrize(
@@ -63,7 +70,7 @@ def seen(status: dict[str, Any], deleted: str = "") -> str:
         (CRASHED, f"coredns CrashLoopBackOff: {BACK_OFF} (last: Error with status 1)"),
         (UNREADY, "proxy runs and is not ready"),
         (
-            {"phase": "Pending", "initContainerStatuses": [PULLING], "containerStatuses": [STARTING]},
+            {"phase": "Pending", "initContainerStatuses": [PULLING], "containerStatuses": [INITIALISING]},
             "init ErrImagePull: no such host",
         ),
         (HOMELESS, "Pending: 0/2 nodes are available"),
@@ -85,10 +92,28 @@ def test_why_a_pod_does_not_do_its_work(status: dict[str, Any], why: str) -> Non
 )
 def test_a_version_that_is_the_tag_of_its_image(image: str, version: str) -> None:
     status = {**RUNNING, "containerStatuses": [{**RUNNING["containerStatuses"][0], "image": image}]}  # type: ignore[dict-item]
-    [pod] = SYSTEM_PODS.parse(Output(0, f"kube-system|kube-apiserver-aki0|aki0||{json.dumps(status)}\n".encode()))
-    assert (pod.image, pod.version) == (image, version)
-    [homeless] = SYSTEM_PODS.parse(Output(0, f"kube-system|pod|||{json.dumps(HOMELESS)}\n".encode()))
-    assert homeless.version == ""
+    assert (pod(status).image, pod(status).version) == (image, version)
+    assert pod(HOMELESS).version == ""
+
+
+@pytest.mark.parametrize(
+    ("container", "starting"),
+    [
+        ({"running": {"startedAt": "2025-11-24T16:00:00Z"}}, True),
+        ({"running": {"startedAt": "2025-11-24T15:57:00Z"}}, False),
+        ({"waiting": {"reason": "ContainerCreating"}}, True),
+        ({"waiting": {"reason": "ErrImagePull"}}, False),
+    ],
+)
+def test_a_pod_that_has_only_just_begun_may_be_on_its_way(container: dict[str, Any], starting: bool) -> None:
+    status = {
+        "phase": "Running" if "running" in container else "Pending",
+        "startTime": "2025-11-24T15:57:00Z" if "running" in container else "2025-11-24T16:00:00Z",
+        "containerStatuses": [{"name": "etcd", "ready": False, "state": container}],
+    }
+    assert pod(status).starting == starting
+    assert not pod(status, age=STARTING).starting
+    assert not pod(RUNNING).starting
 
 
 def test_an_api_that_does_not_answer_is_no_cluster_without_pods() -> None:

@@ -66,6 +66,7 @@ def test_a_cluster_is_asked_and_comes_back(wizard: ClusterOn) -> None:
 
 
 def all_is_well(wizard: ClusterOn) -> None:
+    wizard.kubectl("-n kube-system wait --for=condition=Ready pods --all --timeout=180s")
     nodes, pods = checked(wizard, "verify.nodes"), checked(wizard, "verify.pods")
     assert {verdict for verdict, _, _ in (*nodes.values(), *pods.values())} == {"ok"}
     assert nodes["nodes-ready"][1] == "aki0, aki1: all Ready"

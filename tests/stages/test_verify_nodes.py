@@ -148,6 +148,10 @@ def test_a_system_pod_that_does_not_run_is_named_with_its_reason() -> None:
     found = check("system-pods", pods=Known(pods))
     assert found.reason == "kube-system/coredns-1 on aki1: coredns CrashLoopBackOff (last: Error with status 1)"
     assert "`kubectl -n kube-system describe pod coredns-1`" in found.cure
+    young = SystemPod("kube-system", "etcd-aki0", "aki0", "etcd runs and is not ready", starting=True)
+    assert check("system-pods", pods=Known((*pods, young))).verdict is Verdict.STOP
+    started = check("system-pods", pods=Known((young,)))
+    assert (started.verdict, started.reason.endswith("etcd runs and is not ready")) == (Verdict.WARN, True)
     down = check("system-pods", node("aki0"), node("aki1", ready=False, reason=STOPPED), pods=Known(pods))
     assert down.verdict is Verdict.OK, "that its node is down is said already"
     unknown = check("system-pods", pods=Unseen("the Kubernetes API does not answer: refused"))

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from wizard.facts.kube_nodes import ADMIN, KUBECTL
@@ -20,6 +21,13 @@ _FIELDS = (
 )
 
 
+STARTING = 180
+"""Seconds in which a pod may be on its way: its images are fetched, and a kubelet of 1.20 looks only every one or two
+minutes whether a container that has no readiness probe, such as etcd's, is through its startup probe."""
+ON_ITS_WAY = ("ContainerCreating", "PodInitializing")
+"""What a container waits for that nothing is the matter with."""
+
+
 @dataclass(frozen=True)
 class SystemPod:
     """`why` is empty for one that does its work: running with all containers ready, or ended well."""
@@ -30,6 +38,8 @@ class SystemPod:
     why: str = ""
     image: str = ""
     """Of its first container, as the runtime calls it."""
+    starting: bool = False
+    """It has begun lately, and nothing else is known to be the matter with it."""
 
     @property
     def running(self) -> bool:
@@ -43,16 +53,31 @@ class SystemPod:
 
 
 def parse_pods(output: Output) -> tuple[SystemPod, ...]:
-    """From lines of fields and the status as JSON. Raises `FactError` where the API does not answer."""
+    """From the time, and lines of fields and the status as JSON. Raises `FactError` where the API does not answer."""
     if output.rc:
         raise FactError(f"the Kubernetes API does not answer: {output.complaint[-300:] or 'nothing was said'}")
-    return tuple(_pod(*line.split("|", 4)) for line in output.text.splitlines() if line.strip())
+    now, *lines = output.text.splitlines() or [""]
+    return tuple(_pod(int(now), *line.split("|", 4)) for line in lines if line.strip())
 
 
-def _pod(namespace: str, name: str, node: str, deleted: str, status: str) -> SystemPod:
-    said = json.loads(status)
-    image = next((each.get("image", "") for each in said.get("containerStatuses", ())), "")
-    return SystemPod(namespace, name, node, "" if deleted else _why_not(said), image)
+def _pod(now: int, namespace: str, name: str, node: str, deleted: str, said: str) -> SystemPod:
+    status = json.loads(said)
+    why = "" if deleted else _why_not(status)
+    image = next((each.get("image", "") for each in status.get("containerStatuses", ())), "")
+    return SystemPod(namespace, name, node, why, image, bool(why) and _starting(status, now))
+
+
+def _starting(status: Mapping[str, Any], now: int) -> bool:
+    states = [each.get("state", {}) for each in _containers(status)]
+    waits = [state["waiting"].get("reason") for state in states if "waiting" in state]
+    began = [status.get("startTime"), *(state.get("running", {}).get("startedAt") for state in states)]
+    times = [datetime.fromisoformat(each).timestamp() for each in began if each]
+    quiet = status.get("phase") in ("Pending", "Running") and all(reason in ON_ITS_WAY for reason in waits)
+    return quiet and bool(times) and now - max(times) < STARTING
+
+
+def _containers(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
 
 
 def _why_not(status: Mapping[str, Any]) -> str:
@@ -60,8 +85,7 @@ def _why_not(status: Mapping[str, Any]) -> str:
     phase = status.get("phase", "Unknown")
     if phase == "Succeeded":
         return ""
-    containers = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
-    words = [words for each in containers if (words := _trouble(each))]
+    words = [words for each in _containers(status) if (words := _trouble(each))]
     if words:
         return "; ".join(words)
     if phase != "Running":
@@ -99,7 +123,7 @@ def _short(text: str) -> str:
 
 SYSTEM_PODS = Fact(
     "system-pods",
-    f"[ -e {ADMIN} ] || exit 0; for each in {' '.join(NAMESPACES)}; do\n"
+    f"[ -e {ADMIN} ] || exit 0; date +%s; for each in {' '.join(NAMESPACES)}; do\n"
     f"{KUBECTL} -n $each get pods -o jsonpath='{{range .items[*]}}{_FIELDS}{{\"\\n\"}}{{end}}' || exit 1; done",
     parse_pods,
 )

@@ -123,9 +123,12 @@ def system_pods(ctx: Context) -> Answer | None:
     found = ctx.see(SYSTEM_PODS, nodes.first(ctx.cluster)[0])
     down = {node.name for node in _nodes(ctx) if not node.ready}
     asked = [pod for pod in found if pod.node not in down]
-    broken = [pod for pod in asked if not pod.running]
-    if broken:
+    unready = [pod for pod in asked if not pod.running]
+    if broken := [pod for pod in unready if not pod.starting]:
         return stop("; ".join(map(_words, broken)), _look_at(broken[0]))
+    if unready:
+        cure = "look again in a minute or two: what has only just begun may still be on its way"
+        return warn("; ".join(map(_words, unready)), cure)
     return ok(f"{len(asked)} of Kubernetes' own pods run") if asked else None
 
 
