@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import libvirt
 import pytest
 
 from tests.network_captured import SUITES, seen
@@ -42,6 +43,14 @@ def test_a_macvtap_of_a_domain_that_is_off(suite: str) -> None:
     assert domain.uses_nic("enp4s0")
     assert not domain.uses_nic("enp5s0")
     assert not domain.uses_bridge("br0")
+
+
+def test_a_domain_that_stands_still_is_told_from_one_that_runs() -> None:
+    """By libvirt's own driver for tests."""
+    connection = libvirt.open("test:///default")
+    assert [each.paused for each in read_domains(connection)] == [""]
+    connection.lookupByName("test").suspend()
+    assert [(each.active, each.paused) for each in read_domains(connection)] == [(True, "user")]
 
 
 def test_no_libvirt_is_a_value() -> None:

@@ -120,6 +120,14 @@ def _attribute(node: ElementTree.Element, child: str, name: str) -> str:
     return found.get(name, "") if found is not None else ""
 
 
+PAUSED = 3
+"""VIR_DOMAIN_PAUSED."""
+STAYS_PAUSED = {1: "user", 5: "I/O error", 6: "watchdog"}
+"""VIR_DOMAIN_PAUSED_*: what does not pass by itself, as a dump or a snapshot does."""
+IO_ERROR = STAYS_PAUSED[5]
+"""QEMU's way with a disk that cannot be written: most often the host's is full."""
+
+
 @dataclass(frozen=True)
 class Domain:
     """A guest as libvirt knows it: `xml` is what it will be at its next start, `live_xml` what it is while it runs."""
@@ -132,6 +140,8 @@ class Domain:
     live_xml: str = ""
     persistent: bool = True
     """A domain that is not is gone once it stops: it has no definition that could be changed."""
+    paused: str = ""
+    """Why it stands still though it is active, as `virsh domstate --reason` says it; empty where it does not."""
 
     @property
     def interfaces(self) -> tuple[Interface, ...]:
@@ -183,10 +193,15 @@ def read_domains(connection: libvirt.virConnect | None) -> Domains:
             xml=domain.XMLDesc(DOMAIN_INACTIVE),
             live_xml=domain.XMLDesc(0) if domain.isActive() else "",
             persistent=bool(domain.isPersistent()),
+            paused=_paused(*domain.state()),
         )
         for domain in connection.listAllDomains()
     )
     return Domains(tuple(sorted(found, key=lambda domain: domain.name)))
+
+
+def _paused(state: int, reason: int) -> str:
+    return STAYS_PAUSED.get(reason, "") if state == PAUSED else ""
 
 
 DOMAINS: LibvirtFact[Domains] = LibvirtFact("libvirt-domains", read_domains)

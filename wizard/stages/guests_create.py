@@ -50,6 +50,7 @@ from wizard.stages.guests_create_seen import (
 )
 
 HOST_MEMORY = 2 * 1024**3
+from wizard.stages.guests_domain import paused
 """Bytes that the host keeps for itself (DOMAIN 2.1)."""
 
 
@@ -67,6 +68,8 @@ def plan(ctx: Context, target: str) -> Plan:
     if made_here(ctx, domain) and has_seed(domain):
         made = making(ctx, target)
         return Do(f"{target} is there, but its first boot is not over", (boot(made), *first_boot(target)))
+        if found := paused(domain):
+            return found
     return Nothing(_as_it_is(ctx, wanted, wanted.create, domain))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from wizard.actions import Action, Run, Wait
 from wizard.cluster import Guest
-from wizard.facts.libvirt import DOMAINS, Domain
+from wizard.facts.libvirt import DOMAINS, IO_ERROR, Domain
 from wizard.model import Blocked, Context, Finding
 
 SHUTDOWN = 180
@@ -30,7 +30,18 @@ def missing(ctx: Context, guest: Guest) -> Blocked | None:
         why = f"{guest.name} has no lasting definition: it is gone once it stops"
         cure = f"define it: virsh dumpxml {guest.name} >{guest.name}.xml && virsh define {guest.name}.xml"
         return yours(Finding("transient", why, cure, guest.name))
-    return None
+    return paused(domain)
+
+
+def paused(domain: Domain) -> Blocked | None:
+    """One that stands still answers nobody, and would not shut down."""
+    if not domain.paused:
+        return None
+    why = f"{domain.name} stands still: libvirt has it as paused ({domain.paused})"
+    first = (
+        "make room on the hypervisor, its disk is most likely full (df -h); then " if domain.paused == IO_ERROR else ""
+    )
+    return yours(Finding("paused", why, f"{first}let it go on: virsh resume {domain.name}", domain.name))
 
 
 def _absent(name: str, there: list[str]) -> Finding:
