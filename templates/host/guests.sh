@@ -113,6 +113,11 @@ guest_console() { # NAME LOG SECONDS: its console, until cloud-init has shown th
   guest_says "$2"
 }
 
+guest_keys() { # LOG: the SSH host keys that cloud-init showed, where it, or what was rotated out of it, still has them
+  cat "$1".2 "$1".1 "$1".0 "$1" 2>/dev/null |
+    sed -n '/-----BEGIN SSH HOST KEY KEYS-----/,/-----END SSH HOST KEY KEYS-----/p'
+}
+
 guest_says() { # LOG: what is new in it
   size=$(stat -c %s "$1" 2>/dev/null || echo 0)
   [ "$size" -le "$shown" ] || tail -c "+$((shown + 1))" "$1" | head -c "$((size - shown))"

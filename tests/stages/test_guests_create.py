@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from ipaddress import IPv4Interface
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -241,13 +242,13 @@ def test_without_kvm_qemu_is_asked_for_by_name() -> None:
 def test_an_image_from_the_web_is_fetched_and_kept() -> None:
     url = cluster({"image": "https://images.example/debian.qcow2", "sha256": "ab" * 32})
     found = do(url, files=replace(READY, image=None, curl=False))
-    install, fetch, disk, *_ = found.parts[0].actions
+    install, fetch, *_ = found.parts[0].actions
     kept = "/var/lib/libvirt/images/abababababababab-debian.qcow2"
     assert install == Install(("curl", "ca-certificates"), refresh=True)
     assert isinstance(fetch, Run)
     assert fetch.argv == ("guest_fetch", "https://images.example/debian.qcow2", kept, "ab" * 32)
-    assert isinstance(disk, Run)
-    assert disk.argv[1] == kept
+    [disk] = runs(found.parts[0].actions, "guest_disk")
+    assert disk[1] == kept
     assert any(kept in note for note in found.notes)
     there = do(url)
     assert not runs(there.parts[0].actions, "guest_fetch")
@@ -300,14 +301,68 @@ def test_its_disk_is_used_again_where_libvirt_forgot_the_guest() -> None:
     found = do(notes=(DISK_GONE, GONE), files=files)
     assert "its disk is left, and is used again" in found.why
     [part] = found.parts
+    assert part.introduces == "aki0", "its console still has its host keys"
     assert [action.argv[0] for action in part.actions if isinstance(action, Run)] == [
         "mkdir",
         "guest_define",
         "virsh",
         "guest_start",
+        "guest_keys",
     ]
     before = do(notes=(DISK_GONE,), files=replace(files, seed=True))
     assert len(before.parts) == 3
+
+
+def test_a_disk_whose_guest_was_never_defined_gets_its_seed() -> None:
+    """As after a loss of power, or on a full disk: brought back without one, nobody could ever log in."""
+    found = do(notes=(DISK_GONE,), files=replace(READY, disk=Image(1, "qcow2", 40 * GIB)))
+    assert len(found.parts) == 3
+    assert "its disk /var/lib/libvirt/images/aki0.qcow2 is left" in found.why
+    [define] = runs(found.parts[0].actions, "guest_define")
+    assert f"path={PATHS.seed},format=raw,bus=virtio,readonly=on" in define
+
+
+def test_the_seed_is_there_before_the_disk() -> None:
+    words = [action.argv[0] for action in do().parts[0].actions if isinstance(action, Run)]
+    assert words.index("xorrisofs") < words.index("guest_disk") < words.index("guest_define")
+
+
+def test_a_seed_that_the_guest_did_not_let_go_of_goes_later() -> None:
+    files = replace(READY, disk=Image(1, "qcow2", 40 * GIB), seed=True)
+    held = replace(domain(), live_xml=domain(seed=True).xml)
+    found = plan(notes=(GONE,), libvirt_domains=Domains((held,)), files=files)
+    assert isinstance(found, Nothing)
+    assert "it lets go of the disk of its first boot when it is shut down and started" in found.why
+    for free in (domain(), replace(held, active=False, live_xml="")):
+        later = do(notes=(GONE,), libvirt_domains=Domains((free,)), files=files)
+        assert later.why == "the disk of aki0's first boot is left, and of no use any more"
+        [part] = later.parts
+        assert runs(part.actions, "guest_eject") == [("guest_eject", "aki0", PATHS.seed)]
+    foreign = plan(libvirt_domains=Domains((domain(),)), files=files)
+    assert isinstance(foreign, Nothing)
+
+
+def test_one_that_stands_still_in_its_first_boot_is_not_waited_for() -> None:
+    full = replace(domain(seed=True), paused="I/O error")
+    found = plan(notes=(GONE,), libvirt_domains=Domains((full,)))
+    assert isinstance(found, Blocked)
+    assert "virsh resume aki0" in found.findings[0].cure
+
+
+def test_host_keys_are_read_from_the_console_also_where_it_was_rotated(tmp_path: Any) -> None:
+    words = (Path(__file__).parents[2] / "templates" / "host" / "guests.sh").read_text()
+    log, keys = tmp_path / "console.log", f"-----BEGIN SSH HOST KEY KEYS-----\n{KEY}\n-----END SSH HOST KEY KEYS-----\n"
+
+    def shown() -> str:
+        script = f"set -eu\n{words}\nguest_keys {log}"
+        return subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
+
+    assert shown() == ""
+    log.write_text(f"BdsDxe: starting\n{keys}login:\n")
+    assert shown() == keys
+    log.rename(f"{log}.1")
+    log.write_text("login:\n")
+    assert shown() == keys
 
 
 # ---------------------------------------------------------------- what stands in the way
@@ -364,6 +419,7 @@ def test_undo_destroys_and_is_refused_for_another_guest() -> None:
     assert isinstance(STEP.undo(other, "aki0", inverses), Refused)
     gone = STEP.undo(context(notes=(GONE,)), "aki0", inverses)
     assert isinstance(gone, Do)
+    assert isinstance(STEP.undo(context(libvirt_domains=Domains(daemon=False)), "aki0", inverses), Blocked)
 
 
 def test_what_a_form_offers() -> None:
@@ -382,13 +438,18 @@ def test_what_a_form_offers() -> None:
 
 
 def test_a_form_offers_neither_a_guests_disk_nor_an_address_of_the_host() -> None:
-    kept = "/var/lib/libvirt/images/aki0-installed.qcow2"
+    kept = ("/var/lib/libvirt/images/aki0-1.qcow2", "/var/lib/libvirt/images/aki0.before-upgrade")
     iso = "/var/lib/libvirt/images/a-rescue-disk.img"
     br0 = Link("br0", mac="52:54:00:00:00:07", addresses=(Address(IPv4Interface("192.168.182.101/24")),))
-    seen = {"libvirt_domains": Domains((domain(),)), "images_found": (iso, kept, IMAGE), "links": Links((br0,))}
+    seen = {"libvirt_domains": Domains((domain(),)), "images_found": (iso, *kept, IMAGE), "links": Links((br0,))}
     found = STEP.defaults(context(**seen))
     assert [each.value for each in found["guests[].create.image"]] == [IMAGE, iso]
     assert found["guests[].create.address"][0].value == "192.168.182.102/24"
+
+
+def test_an_image_that_begins_as_a_guest_is_called_is_offered() -> None:
+    found = STEP.defaults(context(libvirt_domains=Domains((domain(name="debian", uuid="x"),))))
+    assert IMAGE in [each.value for each in found["guests[].create.image"]]
 
 
 def test_an_unconnected_runbook_shows_it() -> None:
@@ -407,7 +468,7 @@ def test_a_runbook_shows_commands_that_can_be_typed() -> None:
     lines = [deed.line for body in bodies for deed in body.main if isinstance(deed, Command)]
     words = [line.split()[0] for line in lines]
     assert words == [
-        *("apt-get", "apt-get", "curl", "qemu-img", "xorrisofs", "virt-install", "virsh", "virsh", "tail"),
+        *("apt-get", "apt-get", "curl", "xorrisofs", "qemu-img", "virt-install", "virsh", "virsh", "tail"),
         *("cloud-init", "virsh"),
     ]
     assert "--print-xml >/var/lib/homek8s-wizard/guests/aki0/domain.xml && virsh define" in lines[5]

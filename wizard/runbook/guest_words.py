@@ -37,6 +37,7 @@ GUEST_WORDS: Mapping[str, Callable[[Sequence[str]], Typed]] = {
     "guest_define": _define,
     "guest_start": lambda words: (f"virsh start {words[0]}", f"nobody on the LAN may have {words[1]} yet:"),
     "guest_console": lambda words: (f"tail -f {words[1]}", f"at most {words[2]} s, until it shows the SSH host keys:"),
+    "guest_keys": lambda words: (f"grep -A 9 -e 'BEGIN SSH HOST KEY KEYS' {words[0]}", ""),
     "guest_eject": lambda words: (f"virsh detach-disk {words[0]} {words[1]} --config --live; rm -f {words[1]}", ""),
     "first_boot_over": lambda words: (
         "cloud-init status --wait; touch /etc/cloud/cloud-init.disabled",

@@ -34,7 +34,7 @@ from wizard.stages import guest_nics
 from wizard.stages.guests_create_defaults import FACTS as FOR_FORMS
 from wizard.stages.guests_create_defaults import defaults
 from wizard.stages.guests_create_fresh import fresh_guests
-from wizard.stages.guests_create_parts import Making, Paths, boot, bring_back, first_boot, image_path, make
+from wizard.stages.guests_create_parts import Making, Paths, boot, bring_back, eject, first_boot, image_path, make
 from wizard.stages.guests_create_refusals import refusals
 from wizard.stages.guests_create_seen import (
     ALWAYS,
@@ -43,14 +43,16 @@ from wizard.stages.guests_create_seen import (
     disk_is_ours,
     files_of,
     has_seed,
+    holds_seed,
     keys,
     made_here,
     making,
     seed_files,
+    was_defined,
 )
+from wizard.stages.guests_domain import paused
 
 HOST_MEMORY = 2 * 1024**3
-from wizard.stages.guests_domain import paused
 """Bytes that the host keeps for itself (DOMAIN 2.1)."""
 
 
@@ -66,11 +68,18 @@ def plan(ctx: Context, target: str) -> Plan:
     if domain is None:
         return _make(ctx, wanted, wanted.create)
     if made_here(ctx, domain) and has_seed(domain):
-        made = making(ctx, target)
-        return Do(f"{target} is there, but its first boot is not over", (boot(made), *first_boot(target)))
         if found := paused(domain):
             return found
+        made = making(ctx, target)
+        return Do(f"{target} is there, but its first boot is not over", (boot(made), *first_boot(target)))
+    if _seed_is_left(ctx, wanted, wanted.create, domain) and not holds_seed(domain):
+        return Do(f"the disk of {target}'s first boot is left, and of no use any more", (eject(target),))
     return Nothing(_as_it_is(ctx, wanted, wanted.create, domain))
+
+
+def _seed_is_left(ctx: Context, wanted: Guest, create: Create, domain: Domain) -> bool:
+    """A guest may not let go of it while it runs."""
+    return made_here(ctx, domain) and ctx.see(files_of(wanted, create)).seed
 
 
 def _make(ctx: Context, wanted: Guest, create: Create) -> Plan:
@@ -79,7 +88,7 @@ def _make(ctx: Context, wanted: Guest, create: Create) -> Plan:
     if not keys(ctx):
         return _no_keys(ctx)
     made, files = making(ctx, wanted.name), ctx.see(files_of(wanted, create))
-    if files.disk and not files.seed:
+    if files.disk and not files.seed and was_defined(ctx, wanted.name):
         why = f"libvirt has no {wanted.name} any more, but its disk is left, and is used again with all that is on it"
         return Do(why, (bring_back(made),))
     left = f"; its disk {made.paths.disk} is left, and is used again" if files.disk else ""
@@ -98,9 +107,11 @@ def _no_keys(ctx: Context) -> Blocked:
 def _as_it_is(ctx: Context, wanted: Guest, create: Create, domain: Domain) -> str:
     how = "was made here" if made_here(ctx, domain) else "exists already"
     state = "runs" if domain.active else "is off"
+    held = _seed_is_left(ctx, wanted, create, domain)
+    seed = "; it lets go of the disk of its first boot when it is shut down and started" if held else ""
     found = tuple(differences(ctx, wanted, create, domain))
     otherwise = f"; `create` is read once, so this stays: {', '.join(found)}" if found else ""
-    return f"{wanted.name} {how} and {state}{otherwise}"
+    return f"{wanted.name} {how} and {state}{seed}{otherwise}"
 
 
 def _notes(ctx: Context, made: Making, fetch: bool) -> Iterator[str]:
@@ -131,7 +142,10 @@ def _named(key: str) -> str:
 
 def undo(ctx: Context, target: str, inverses: tuple[Action, ...]) -> Plan:
     """Domain, disk and seed go, as far as they were made here; refused where the domain is another one by now."""
-    domain = ctx.see(DOMAINS).get(target)
+    domains = ctx.see(DOMAINS)
+    if not domains.daemon:
+        return Blocked("preflight.packages", f"libvirt does not answer on this host, so {target} may still run")
+    domain = domains.get(target)
     if domain is not None and not made_here(ctx, domain):
         why = f"the guest {target} that is there now was not made here: its UUID is {domain.uuid}"
         cure = f"if it is to go, remove it by hand: virsh undefine {target} --nvram"

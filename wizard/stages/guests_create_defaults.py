@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from itertools import islice
@@ -41,10 +42,14 @@ def _images(ctx: Context) -> Iterator[Suggestion]:
     """Files that are no guest's disk, by use or by name; first those called as distributors call cloud images."""
     domains = _value(ctx, DOMAINS, Domains())
     used = "".join(domain.xml + domain.live_xml for domain in domains)
-    guests = tuple(domain.name for domain in domains)
     for path in sorted(_value(ctx, IMAGES_FOUND, ()), key=lambda path: "cloud" not in path):
-        if f"'{path}'" not in used and not path.rpartition("/")[2].startswith(guests):
+        if f"'{path}'" not in used and not any(_named_after(domain.name, path) for domain in domains):
             yield Suggestion(path, "on the hypervisor", "ls")
+
+
+def _named_after(guest: str, path: str) -> bool:
+    """As libvirt's tools name disks and snapshots: GUEST.qcow2, GUEST-1.qcow2, GUEST.SNAPSHOT."""
+    return re.match(rf"{re.escape(guest)}(-\d+)?\.", path.rpartition("/")[2]) is not None
 
 
 def _lan(ctx: Context) -> Iterator[IPv4Interface]:

@@ -1,4 +1,4 @@
-"""What making a guest does: disk, seed, domain and start on the hypervisor, its first boot, the seed taken out."""
+"""What making a guest does: seed, disk, domain and start on the hypervisor, its first boot, the seed taken out."""
 
 from __future__ import annotations
 
@@ -76,13 +76,17 @@ class Making:
 
 def first_boot(name: str) -> tuple[Part, Part]:
     """In the guest, once it answers; then the seed goes, which says that all of it is done."""
-    seed = Paths(name).seed
     inside = Run(("first_boot_over", str(FIRST_BOOT)), words="cloud-init status --wait, then it is switched off")
-    eject = Run(("guest_eject", name, seed), words=f"take the disk of the first boot out of {name}")
     return (
         Part(name, f"first boot of {name}", (inside,), limit=FIRST_BOOT + 60, answers_within=ANSWERS),
-        Part(HYPERVISOR, f"{name} without the disk of its first boot", (eject,), limit=120),
+        eject(name),
     )
+
+
+def eject(name: str) -> Part:
+    """The seed goes; where the guest has let go of it already, only its file."""
+    out = Run(("guest_eject", name, Paths(name).seed), words=f"take the disk of the first boot out of {name}")
+    return Part(HYPERVISOR, f"{name} without the disk of its first boot", (out,), limit=120)
 
 
 def console(name: str) -> Run:
@@ -96,12 +100,15 @@ def start(making: Making) -> Run:
 
 
 def make(making: Making, *, fetch: bool, curl: bool) -> Part:
-    """Everything up to the guest's SSH host keys on its console; each action is left out where it is done."""
+    """Everything up to the guest's SSH host keys on its console; each action is left out where it is done.
+
+    The seed comes before the disk: a disk alone then is one that has had its first boot.
+    """
     name, paths = making.guest.name, making.paths
     actions = (
         *_image(making, fetch, curl),
-        _disk(making),
         *_seed(making),
+        _disk(making),
         *define(making, seed=True),
         start(making),
         console(name),
@@ -118,10 +125,11 @@ def boot(making: Making) -> Part:
 
 
 def bring_back(making: Making) -> Part:
-    """Defined again with the disk that is left: it has had its first boot."""
-    name = making.guest.name
-    actions = (*define(making, seed=False), start(making))
-    return Part(HYPERVISOR, f"define {name} again and start it", actions, limit=120)
+    """Defined again with the disk that is left: it has had its first boot, and its console is left too."""
+    name, log = making.guest.name, making.paths.console
+    shown = Run(("guest_keys", log), words=f"read the SSH host keys of {name} in {log}")
+    actions = (*define(making, seed=False), start(making), shown)
+    return Part(HYPERVISOR, f"define {name} again and start it", actions, limit=120, introduces=name)
 
 
 # ---------------------------------------------------------------- the actions

@@ -45,9 +45,12 @@ def uuid_of(cluster: Cluster, name: str) -> str:
 
 def made_here(ctx: Context, domain: Domain) -> bool:
     """Noted on the host, and not another one of that name."""
-    return domain.uuid == uuid_of(ctx.cluster, domain.name) and f"remove_guest {domain.name} {domain.uuid}" in _notes(
-        ctx, domain.name
-    )
+    return domain.uuid == uuid_of(ctx.cluster, domain.name) and was_defined(ctx, domain.name)
+
+
+def was_defined(ctx: Context, name: str) -> bool:
+    """By the notes on the host, libvirt was told of the guest that is made here; it may have forgotten it since."""
+    return f"remove_guest {name} {uuid_of(ctx.cluster, name)}" in _notes(ctx, name)
 
 
 def disk_is_ours(ctx: Context, name: str) -> bool:
@@ -78,18 +81,26 @@ class Has:
 def has(domain: Domain) -> Has:
     root = ElementTree.fromstring(domain.xml)
     memory, vcpus = root.find("memory"), root.find("vcpu")
-    sources = (disk.get("file", "") for disk in root.findall("./devices/disk/source"))
     return Has(
         memory=Size(int(memory.text or 0) * 1024) if memory is not None else Size(0),
         vcpus=int(vcpus.text or 0) if vcpus is not None else 0,
-        disks=tuple(filter(None, sources)),
+        disks=_disks(root),
         networks=tuple((each.source, each.mac) for each in domain.interfaces),
     )
+
+
+def _disks(root: ElementTree.Element) -> tuple[str, ...]:
+    return tuple(filter(None, (disk.get("file", "") for disk in root.findall("./devices/disk/source"))))
 
 
 def has_seed(domain: Domain) -> bool:
     """Its first boot is not over: the seed goes last."""
     return Paths(domain.name).seed in has(domain).disks
+
+
+def holds_seed(domain: Domain) -> bool:
+    """As it runs, it has the seed."""
+    return domain.active and Paths(domain.name).seed in _disks(ElementTree.fromstring(domain.live_xml))
 
 
 def differences(ctx: Context, wanted: Guest, create: Create, domain: Domain) -> Iterator[str]:
