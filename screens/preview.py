@@ -46,6 +46,10 @@ def _plan_lines(planned: Planned) -> Iterator[Content]:
         case Refused(findings=findings):
             yield content("This will not be done:", BAD)
             yield from _finding_lines(findings)
+        case Unknown(why=why, wait=Part() as wait):
+            yield content(f"Not known yet: {one_line(why)}", MARK)
+            yield content("Nothing is to be changed for it: F4 waits, and looks again; F5 only looks.")
+            yield from _numbered(1, wait)
         case Unknown(fact=fact, why=why, unreachable=unreachable):
             what = one_line(why) if unreachable else f"{fact} is unknown: {one_line(why)}"
             yield content(f"Cannot be planned: {what}. F5 looks again.", MARK)
@@ -66,9 +70,13 @@ def _do_lines(do: Do) -> Iterator[Content]:
     if do.irreversible:
         yield content(f"Cannot be undone: {do.irreversible}", BAD)
     for number, part in enumerate(do.parts, 1):
-        yield content("")
-        yield content(f"{number}. on {in_words(part.on)}: {part.title}", STRONG)
-        yield from _part_lines(part)
+        yield from _numbered(number, part)
+
+
+def _numbered(number: int, part: Part) -> Iterator[Content]:
+    yield content("")
+    yield content(f"{number}. on {in_words(part.on)}: {part.title}", STRONG)
+    yield from _part_lines(part)
 
 
 def _part_lines(part: Part) -> Iterator[Content]:

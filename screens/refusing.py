@@ -5,7 +5,7 @@ from __future__ import annotations
 from screens.plain import one_line
 from wizard.engine.planned import Planned
 from wizard.events import State
-from wizard.model import Blocked, Do, Nothing, Refused
+from wizard.model import Blocked, Nothing, Refused
 
 NOT_SEEN = "The hosts have not been looked at yet. F5 looks."
 VIEWER = "Another wizard works on this cluster ({who}); this one only shows."
@@ -24,7 +24,7 @@ def why_not(planned: Planned | None, viewer: str) -> str:
         return NOT_SEEN
     if isinstance(planned.plan, Refused):
         return REFUSED.format(why=one_line(planned.plan.why))
-    if isinstance(planned.plan, Do) or planned.state in BY_RUNNING:
+    if planned.parts or planned.state in BY_RUNNING:
         return ""
     return _words(planned)
 

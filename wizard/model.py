@@ -309,6 +309,8 @@ class Unknown:
     fact: str
     why: str
     unreachable: bool = False
+    wait: Part | None = None
+    """It comes by itself, as after a boot: `apply` runs this part, which changes nothing but waits, and looks again."""
 
 
 Plan = Do | Nothing | Blocked | Refused | Unknown

@@ -10,7 +10,7 @@ from typing import Any
 from wizard.actions import Run, Wait, WriteFile
 from wizard.cluster.file import ClusterFile, load
 from wizard.engine.doing import Outcome
-from wizard.engine.planned import Planned, first_state
+from wizard.engine.planned import Planned, first_state, parts_of
 from wizard.engine.settings import Settings
 from wizard.events import (
     Ask,
@@ -123,7 +123,7 @@ FOUND = {
 
 def planned(step: Step, target: str, plan: Plan, state: State | None = None, **more: Any) -> Planned:
     first, reason = first_state(plan)
-    scripts = ("#!/bin/sh\necho script\n",) * len(plan.parts) if isinstance(plan, Do) else ()
+    scripts = ("#!/bin/sh\necho script\n",) * len(parts_of(plan))
     return Planned(step, target, plan, state or first, reason, scripts, **more)
 
 

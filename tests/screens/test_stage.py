@@ -12,8 +12,11 @@ from screens.page import Page
 from screens.rail import Rail, StepsDialog
 from screens.refusing import why_not
 from tests.screens.scripted import CHECKS, LOOK, RAISE, SEAL, SPAN, planned
+from wizard.actions import Run
 from wizard.events import State
-from wizard.model import Blocked, Finding, Nothing, Refused, Unknown
+from wizard.model import Blocked, Finding, Nothing, Part, Refused, Unknown
+
+BOOTS = Part("aki0", "aki0 answers over SSH", (Run(("uname", "-n"), "it calls itself:"),), answers_within=560)
 
 
 def row(screen, key) -> FieldRow:
@@ -218,12 +221,24 @@ async def test_a_disabled_apply_explains_itself(ride, stand):
         (Refused((Finding("x", "no such NIC"),)), State.BLOCKED, "This will not be done: no such NIC"),
         (Unknown("net.links", "timeout"), State.UNKNOWN, "Not known: timeout. F5 looks again."),
         (Unknown("net.links", "timeout"), State.RUNNING, ""),
+        (Unknown("identity", "it boots", unreachable=True, wait=BOOTS), State.UNKNOWN, ""),
     ],
 )
 def test_why_a_step_cannot_be_applied(plan, state, words):
     refusal = why_not(planned(SPAN, "hypervisor", plan, state), "")
     assert refusal.startswith(words)
     assert bool(refusal) == bool(words)
+
+
+async def test_what_comes_by_itself_is_waited_for_on_request(ride, stand):
+    stand.says(SPAN, Unknown("identity", "it was started 40 s ago", unreachable=True, wait=BOOTS))
+    async with ride() as wizard:
+        await wizard.at(SPAN)
+        assert "Not known yet: it was started 40 s ago" in wizard.text()
+        assert "F4 waits, and looks again" in wizard.text()
+        assert "it calls itself:" in wizard.text()
+        await wizard.pilot.press("f4")
+        await wizard.until(lambda: stand.engine.called("apply"))
 
 
 async def test_what_is_found_late_disturbs_nobody_who_types(ride, stand):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Any
 from xml.etree import ElementTree
@@ -14,7 +15,7 @@ from wizard.actions import TakeBack, WriteFile
 from wizard.cluster import Cluster
 from wizard.facts.guests import ADDRESSES, UPTIMES, GuestAddresses
 from wizard.facts.identity import IDENTITY
-from wizard.facts.libvirt import NETWORKS, Domain
+from wizard.facts.libvirt import IO_ERROR, NETWORKS, Domain
 from wizard.facts.ours import OURS, Ours, Record
 from wizard.model import (
     HYPERVISOR,
@@ -44,6 +45,7 @@ MOVE = cluster(nic="bridge")
 
 def plan(*domains: Domain, wanted: Cluster | None = None, **more: Any) -> Plan:
     return REACH.plan(context(wanted or cluster(), *domains, **more), "aki0")
+from wizard.stages.guests_attach import ATTACH
 
 
 def do(*domains: Domain, **more: Any) -> Do:
@@ -146,9 +148,26 @@ def test_only_a_guest_that_was_off_before_goes_off_again(noted: tuple[str, ...],
 
 
 def test_one_that_was_just_started_is_waited_for() -> None:
-    found = do(domain("bookworm", *RUNS), guests=SILENT, facts={UPTIMES: {"aki0": 40}})
+    found = plan(domain("bookworm", *RUNS), guests=SILENT, facts={UPTIMES: {"aki0": 40}})
+    assert isinstance(found, Unknown)
     assert found.why == "aki0 was started 40 s ago, and does not answer yet"
-    assert [(part.on, part.answers_within) for part in found.parts] == [("aki0", 560)]
+    assert found.unreachable
+    assert found.wait
+    assert (found.wait.on, found.wait.answers_within) == ("aki0", 560)
+
+
+def test_one_that_stands_still_is_not_waited_for_nor_shut_down() -> None:
+    full = replace(domain("bookworm", *RUNS), paused=IO_ERROR)
+    found = plan(full, guests=SILENT, facts={UPTIMES: {"aki0": 40}})
+    assert blocked(found) == ["paused"]
+    assert "paused (I/O error)" in found.why
+    assert found.findings[0].cure == (  # type: ignore[union-attr]
+        "make room on the hypervisor, its disk is most likely full (df -h); then let it go on: virsh resume aki0"
+    )
+    live = xml("bookworm", "bridged.live").replace("bridge='br0'", "bridge='elsewhere'")
+    moved = Domain("aki0", "u", True, True, live, live, paused="user")
+    assert blocked(plan(moved, wanted=MOVE)) == ["paused"]
+    assert blocked(ATTACH.plan(context(cluster(), replace(full, paused="user")), "aki0")) == ["paused"]
 
 
 def test_silence_is_unknown_with_what_is_known() -> None:

@@ -191,18 +191,26 @@ def test_a_control_plane_without_its_kubeconfig() -> None:
 
 
 def test_an_api_that_is_not_ready_after_a_boot_is_waited_for() -> None:
-    found = do(plan(aki0=replace(PLANE, api_ready=False, up=20)))
+    found = waited_for(aki0=replace(PLANE, api_ready=False, up=20))
     assert found.why.startswith(
         "aki0 has a cluster whose API server is not ready, 20 s after aki0 started; its kubelet"
     )
-    assert found.risk is Risk.NONE
-    assert runs(found.parts[0].actions) == ["wait until the API server says that it is ready (at most 300 s)"]
+    assert found.wait
+    assert found.wait.risk is Risk.NONE
+    assert runs(found.wait.actions) == ["wait until the API server says that it is ready (at most 300 s)"]
+
+
+def waited_for(**changed: Any) -> Unknown:
+    found = plan(**changed)
+    assert isinstance(found, Unknown), found
+    return found
 
 
 def test_one_that_is_not_ready_now_is_waited_for_too() -> None:
-    found = do(plan(aki0=replace(PLANE, api_ready=False, says="node not found")))
-    assert found.why == "aki0 has a cluster whose API server is not ready; its kubelet says: node not found"
-    assert "journalctl -u kubelet" in found.notes[0]
+    found = waited_for(aki0=replace(PLANE, api_ready=False, says="node not found"))
+    assert "aki0 has a cluster whose API server is not ready; its kubelet says: node not found" in found.why
+    assert "journalctl -u kubelet" in found.why
+    assert found.wait
 
 
 def test_without_its_kubelet_it_would_not_come() -> None:

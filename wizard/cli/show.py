@@ -24,7 +24,7 @@ from wizard.events import (
     StepStarted,
     Waiting,
 )
-from wizard.model import Blocked, Check, Do, Refused, in_words
+from wizard.model import Blocked, Check, Do, Refused, Unknown, in_words
 
 
 def planned_text(planned: Planned) -> str:
@@ -39,6 +39,8 @@ def _planned_lines(planned: Planned) -> Iterator[str]:
             yield f"    Next: {finding.cure}"
     if isinstance(planned.plan, Blocked):
         yield from (f"    Next: {finding.cure}" for finding in planned.plan.findings if finding.cure)
+    if isinstance(planned.plan, Unknown) and planned.plan.wait:
+        yield "    Nothing is to be changed for it: `apply` waits, and looks again."
     if not isinstance(planned.plan, Do):
         return
     yield f"    Risk: {planned.risk.words}"

@@ -16,7 +16,7 @@ from wizard.engine.running import Attempt, Control, LetGo, Runner, attempt_of
 from wizard.errors import HostLostError, HostUnavailable, StepFailed, TookTooLong, WaitsForOwner
 from wizard.events import Observer, State, StepFinished, StepStarted
 from wizard.journal import Journal, Standing
-from wizard.model import Do, Nothing
+from wizard.model import Nothing
 from wizard.remote.job import JobState
 
 RETRY = "Retry: the hosts are looked at again first, and only what is missing is done."
@@ -50,7 +50,7 @@ class Applier:
     def apply(
         self, planned: Planned, again: Callable[[], Planned], *, undoing: bool = False
     ) -> tuple[StepFinished, int]:
-        """Runs a `Do`, then asks `again()`, which must say Nothing. Answers the outcome and its exit status."""
+        """Runs what is planned, then asks `again()`, which must say Nothing; the outcome and its exit status."""
         began = time.monotonic()
         step, target = planned.step, planned.target
         self._tell(StepStarted(step.id, target, step.title))
@@ -79,8 +79,7 @@ class Applier:
     # ------------------------------------------------------------ parts
 
     def _run_parts(self, planned: Planned) -> Ended:
-        assert isinstance(planned.plan, Do)
-        parts = planned.plan.parts
+        parts = planned.parts
         for number, (part, script) in enumerate(zip(parts, planned.scripts, strict=True), 1):
             attempt = Attempt.of(planned.step.id, planned.target, part, script, number, len(parts))
             if part.answers_within:

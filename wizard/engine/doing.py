@@ -20,7 +20,7 @@ from wizard.engine.settings import Settings
 from wizard.errors import WaitsForOwner
 from wizard.events import Approve, Ask, Checked, Note, Observer, State, StepFinished
 from wizard.journal import Journal
-from wizard.model import HYPERVISOR, Blocked, Do, Nothing, Refused, Risk, Step, Unknown
+from wizard.model import HYPERVISOR, Blocked, Do, Nothing, Part, Refused, Risk, Step, Unknown
 
 SEVERITY = (2, 4, 1, 5, 3, 0)
 """Exit statuses, the one to report first (DESIGN, command line)."""
@@ -177,6 +177,8 @@ class Doer:
                 return self._told(step, target, State.BLOCKED, planned.reason, 2, planned)
             case Blocked():
                 return self._told(step, target, State.BLOCKED, planned.reason, 5, planned)
+            case Unknown(wait=Part()):
+                return planned  # nobody is asked whether one may wait
             case Unknown(unreachable=unreachable):
                 return self._told(step, target, State.UNKNOWN, planned.reason, 4 if unreachable else 1, planned)
 

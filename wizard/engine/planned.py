@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wizard.events import State
-from wizard.model import Blocked, Check, Do, Nothing, Plan, Refused, Risk, Step, Unknown
+from wizard.model import Blocked, Check, Do, Nothing, Part, Plan, Refused, Risk, Step, Unknown
 from wizard.script import digest_of
 
 
@@ -18,7 +18,7 @@ class Planned:
     state: State
     reason: str
     scripts: tuple[str, ...] = ()
-    """One per part of a `Do`, in order: byte for byte what the host will run."""
+    """One per part, in order: byte for byte what the host will run."""
     checks: tuple[Check, ...] = ()
     since: str = ""
     """RFC 3339 UTC: when it came into this state, as far as the journal knows."""
@@ -34,13 +34,17 @@ class Planned:
         return digest_of(self.scripts) if self.scripts else ""
 
     @property
+    def parts(self) -> tuple[Part, ...]:
+        """What `apply` runs: what there is to do, or to wait for."""
+        return parts_of(self.plan)
+
+    @property
     def risk(self) -> Risk:
         return self.plan.risk if isinstance(self.plan, Do) else Risk.NONE
 
 
 def as_json(planned: Planned) -> dict[str, Any]:
     """The shape of `plan --json` (DESIGN, command line)."""
-    parts = planned.plan.parts if isinstance(planned.plan, Do) else ()
     return {
         "step": planned.step.id,
         "target": planned.target,
@@ -64,9 +68,19 @@ def as_json(planned: Planned) -> dict[str, Any]:
                     for action in part.actions
                 ],
             }
-            for part, script in zip(parts, planned.scripts, strict=True)
+            for part, script in zip(planned.parts, planned.scripts, strict=True)
         ],
     }
+
+
+def parts_of(plan: Plan) -> tuple[Part, ...]:
+    match plan:
+        case Do(parts=parts):
+            return parts
+        case Unknown(wait=Part() as wait):
+            return (wait,)
+        case _:
+            return ()
 
 
 def first_state(plan: Plan) -> tuple[State, str]:
@@ -80,5 +94,5 @@ def first_state(plan: Plan) -> tuple[State, str]:
             return State.BLOCKED, f"waits for {by}: {why}"
         case Refused():
             return State.BLOCKED, plan.why
-        case Unknown(fact=fact, why=why, unreachable=unreachable):
-            return State.UNKNOWN, why if unreachable else f"{fact}: {why}"
+        case Unknown(fact=fact, why=why, unreachable=unreachable, wait=wait):
+            return State.UNKNOWN, why if unreachable or wait else f"{fact}: {why}"

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from wizard.actions import Forget
 from wizard.engine.observing import NOT_MEASURED
-from wizard.engine.planned import Planned, first_state
+from wizard.engine.planned import Planned, first_state, parts_of
 from wizard.engine.stale import Applied, about_it, measured_at, outdated_by
 from wizard.events import State
 from wizard.facts.ours import OURS, Ours
@@ -94,12 +94,10 @@ def _way_out(back: Planned) -> str:
 
 
 def scripts_of(step: Step, target: str, plan: Plan, guard_seconds: int) -> tuple[str, ...]:
-    if not isinstance(plan, Do):
-        return ()
-    count = len(plan.parts)
+    parts = parts_of(plan)
     return tuple(
-        compile_part(step.id, target, part, number=number, count=count, guard_seconds=guard_seconds)
-        for number, part in enumerate(plan.parts, 1)
+        compile_part(step.id, target, part, number=number, count=len(parts), guard_seconds=guard_seconds)
+        for number, part in enumerate(parts, 1)
     )
 
 

@@ -103,7 +103,7 @@ def _silent(ctx: Context, guest: Guest, nic: FirstNic, seen: Unseen) -> Plan:
     since = ctx.see(UPTIMES).get(guest.name, BOOT)
     if since < BOOT:
         why = f"{guest.name} was started {since} s ago, and does not answer yet"
-        return Do(why, (answers(guest.name, BOOT - since),))
+        return Unknown(IDENTITY.id, why, unreachable=True, wait=answers(guest.name, BOOT - since))
     known_of_it = [f"{guest.name} runs, but cannot be asked: {seen.reason}."]
     if not nic.runs_there:
         known_of_it.append(f"{where(guest.name, nic.defined)}. {trouble(ctx.cluster, nic.defined)}")

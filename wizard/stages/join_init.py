@@ -18,7 +18,7 @@ from wizard.facts.kube_nodes import KUBE_NODES, KUBECTL
 from wizard.facts.kubeadm import KUBEADM, Kubeadm
 from wizard.facts.network import LINKS, SSH_PATH
 from wizard.facts.ours import OURS
-from wizard.model import AnyFact, Context, Do, Finding, Known, Nothing, Plan, Refused, Step
+from wizard.model import AnyFact, Context, Do, Finding, Known, Nothing, Plan, Refused, Step, Unknown
 from wizard.stages import nodes
 from wizard.stages.guests_domain import yours
 from wizard.stages.join_addresses import elsewhere, endpoint, resolution, unresolved
@@ -159,7 +159,7 @@ def _silent(target: str, node: Kubeadm) -> Plan:
     if node.kubelet_active:
         since = f", {node.up} s after {target} started" if node.up < SETTLE else ""
         why = f"{target} has a cluster whose API server is not ready{since}; its kubelet says: {node.says or 'nothing'}"
-        return Do(why, (wait(target),), (f"Nothing is changed: it is waited for. To see more, on {target}: {MORE}",))
+        return Unknown(KUBE_CLUSTER.id, f"{why}. To see more, on {target}: {MORE}", wait=wait(target))
     why = f"{target} has a cluster, and its kubelet, which starts the API server, does not run"
     cure = f"on {target}: sudo systemctl start kubelet. It is not reset, since all of the cluster would be lost"
     return yours(Finding("no-kubelet", why, cure, target))
