@@ -288,7 +288,7 @@ def test_a_guest_that_does_not_answer_is_unknown() -> None:
 def test_an_address_that_somebody_has() -> None:
     other = Known(Links((link(WANTED, name="enp8s0", mac="52:54:00:00:00:01"),)))
     assert findings(plan(other=other)) == ["the guest aki1 has 192.168.190.100 already"]
-    agents = GuestAddresses(agent={"web": (IPv4Interface(WANTED).ip,)})
+    agents = GuestAddresses(agent={"web": ((MAC, IPv4Interface(WANTED).ip),)})
     assert findings(plan(agents=agents)) == ["the guest web has 192.168.190.100 already"]
     on_lan = Links((link(WANTED, name="enp1s0", mac="52:54:00:a8:85:5f"), link()))
     ctx = context()

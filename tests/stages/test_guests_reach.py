@@ -181,12 +181,18 @@ def test_silence_is_unknown_with_what_is_known() -> None:
 
 
 def test_another_address_is_named() -> None:
-    elsewhere = GuestAddresses(neighbours={LAN_MAC: IPv4Address("192.168.182.77")})
+    elsewhere = GuestAddresses(neighbours={LAN_MAC: (IPv4Address("192.168.182.77"),)})
     found = plan(domain("bookworm", *RUNS), guests=SILENT, facts={ADDRESSES: elsewhere})
     assert blocked(found) == ["address-changed"]
     assert "write `ssh: owner@192.168.182.77`" in found.findings[0].cure  # type: ignore[union-attr]
-    same = GuestAddresses(neighbours={LAN_MAC: IPv4Address("192.168.182.130")})
-    assert isinstance(plan(domain("bookworm", *RUNS), guests=SILENT, facts={ADDRESSES: same}), Unknown)
+    bridges = ("02:42:ac:11:00:01", IPv4Address("172.17.0.1"))
+    for same in (
+        GuestAddresses(neighbours={LAN_MAC: (IPv4Address("192.168.182.130"),)}),
+        GuestAddresses(neighbours={LAN_MAC: (IPv4Address("192.168.182.77"), IPv4Address("192.168.182.130"))}),
+        GuestAddresses(agent={"aki0": (bridges,)}),
+        GuestAddresses(agent={"aki0": ((ISOLATED_MAC, IPv4Address("192.168.190.100")), bridges)}),
+    ):
+        assert isinstance(plan(domain("bookworm", *RUNS), guests=SILENT, facts={ADDRESSES: same}), Unknown)
 
 
 # ---------------------------------------------------------------- who answers
@@ -259,7 +265,7 @@ def test_undo_says_what_waits_for_a_cold_boot() -> None:
 
 
 def test_what_a_form_offers() -> None:
-    known = GuestAddresses(agent={"aki0": (IPv4Address("192.168.182.77"),)})
+    known = GuestAddresses(agent={"aki0": ((LAN_MAC, IPv4Address("192.168.182.77")),)})
     offered = defaults(context(cluster(WORKER), domain("bookworm", *RUNS), facts={ADDRESSES: known}))
     assert [each.value for each in offered["guests[0].ssh"]] == ["owner@192.168.182.77"]
     assert [each.value for each in offered["guests[0].isolated_address"]] == ["192.168.190.130"]

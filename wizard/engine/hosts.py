@@ -13,7 +13,7 @@ from wizard.errors import HostKeyRefused, HostLostError, HostUnavailable
 from wizard.events import Ask, HostAwaited, HostConnected, HostLost, Observer
 from wizard.facts.guests import ADDRESSES
 from wizard.facts.libvirt import DOMAINS
-from wizard.model import HYPERVISOR, OWNER, Known, Secret
+from wizard.model import HYPERVISOR, OWNER, Context, Secret
 from wizard.remote.connection import connect
 from wizard.remote.destination import resolve
 from wizard.remote.known_hosts import PublicKey
@@ -22,6 +22,7 @@ from wizard.remote.login import Login, Secrets
 from wizard.remote.observe import observe
 from wizard.remote.shell import Shell
 from wizard.remote.ssh_config import SshConfig
+from wizard.stages.guests_defaults import known_addresses
 
 PATIENCE = 600.0
 """Seconds for which a lost host is tried again: a reboot with a long firmware check fits in."""
@@ -70,9 +71,9 @@ class Hosts:
 
     def _address_of(self, guest: str) -> str:
         seen = observe(self.connection(HYPERVISOR), (ADDRESSES, DOMAINS))
-        addresses, domains = seen[ADDRESSES.id], seen[DOMAINS.id]
-        domain = domains.value.get(guest) if isinstance(domains, Known) else None
-        found = addresses.value.of(domain) if domain and isinstance(addresses, Known) else ()
+        found = known_addresses(
+            Context(self._cluster, {(HYPERVISOR, fact): each for fact, each in seen.items()}), guest
+        )
         if not found:
             raise HostUnavailable(
                 "its address is not known",

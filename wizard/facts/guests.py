@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
+from typing import Any
 
 from wizard.facts.libvirt import Domain
 from wizard.model import Fact, FactError, Output
+
+ANSWERED = frozenset({"REACHABLE", "PERMANENT"})
 
 
 @dataclass(frozen=True)
 class GuestAddresses:
     """What the hypervisor knows: by domain what its guest agent says, and by MAC its own neighbour table."""
 
-    agent: Mapping[str, tuple[IPv4Address, ...]] = field(default_factory=dict)
-    neighbours: Mapping[str, IPv4Address] = field(default_factory=dict)
+    agent: Mapping[str, tuple[tuple[str, IPv4Address], ...]] = field(default_factory=dict)
+    """Each address with the MAC of the link that has it."""
+    neighbours: Mapping[str, tuple[IPv4Address, ...]] = field(default_factory=dict)
+    """Those that answered just now; where there are none, all that are remembered: one of them may be outdated."""
 
-    def of(self, domain: Domain) -> tuple[IPv4Address, ...]:
-        """The agent's word first, in the order of the guest's NICs."""
-        seen = (self.neighbours.get(each.mac) for each in domain.live_interfaces)
-        return tuple(dict.fromkeys((*self.agent.get(domain.name, ()), *filter(None, seen))))
+    def of(self, domain: Domain, lans: tuple[IPv4Network | IPv6Network, ...] = ()) -> tuple[IPv4Address, ...]:
+        """The agent's word, which is the guest's own, what is in `lans` first; without it, the neighbour table's.
+
+        A link on none of the domain's NICs, a bridge for containers or pods, leads nowhere from outside the guest.
+        """
+        macs = [each.mac for each in domain.live_interfaces]
+        near = [ip for _, ip in self.agent.get(domain.name, ()) if any(ip in lan for lan in lans)]
+        said = [ip for mac, ip in self.agent.get(domain.name, ()) if mac in macs]
+        heard = [ip for mac in macs for ip in self.neighbours.get(mac, ())]
+        return tuple(dict.fromkeys((*near, *said) or heard))
 
 
 def _addresses(output: Output) -> GuestAddresses:
@@ -29,20 +40,26 @@ def _addresses(output: Output) -> GuestAddresses:
     if ["end"] not in rows:
         raise FactError(output.complaint or "nothing was said")
     entries = [entry for row in rows if row[0] == "neighbours" for entry in json.loads(row[1])]
-    neighbours = {
-        entry["lladdr"].lower(): address
-        for entry in entries
-        if "lladdr" in entry and "FAILED" not in entry.get("state", ()) and (address := _usable(entry["dst"]))
-    }
-    agent = {row[1]: tuple(filter(None, map(_usable, _by_agent(row[2])))) for row in rows if row[0] == "agent"}
-    return GuestAddresses(agent, neighbours)
+    agent = {row[1]: tuple(_by_agent(row[2])) for row in rows if row[0] == "agent"}
+    return GuestAddresses(agent, _by_mac(entries))
 
 
-def _by_agent(answer: str) -> Iterator[str]:
-    """From guest-network-get-interfaces (QEMU guest agent protocol), in the order of the guest's NICs."""
+def _by_mac(entries: Iterable[Mapping[str, Any]]) -> Mapping[str, tuple[IPv4Address, ...]]:
+    """After a change of address the old one is still remembered, as STALE (ip-neighbour(8))."""
+    found: dict[str, list[tuple[bool, IPv4Address]]] = {}
+    for entry in entries:
+        states, address = set(entry.get("state", ())), _usable(entry["dst"])
+        if "lladdr" in entry and "FAILED" not in states and address:
+            found.setdefault(entry["lladdr"].lower(), []).append((not ANSWERED.isdisjoint(states), address))
+    return {mac: tuple(ip for answered, ip in pairs if answered == max(pairs)[0]) for mac, pairs in found.items()}
+
+
+def _by_agent(answer: str) -> Iterator[tuple[str, IPv4Address]]:
+    """From guest-network-get-interfaces (QEMU guest agent protocol), in the order of the guest's links."""
     for interface in json.loads(answer)["return"]:
-        for address in interface.get("ip-addresses", ()):
-            yield address["ip-address"]
+        for each in interface.get("ip-addresses", ()):
+            if address := _usable(each["ip-address"]):
+                yield interface.get("hardware-address", "").lower(), address
 
 
 def _usable(text: str) -> IPv4Address | None:

@@ -114,7 +114,7 @@ def _holders(ctx: Context, ip: str) -> Iterator[str]:
             yield guest.name
     known = ctx.look(ADDRESSES)
     if isinstance(known, Known):
-        yield from (name for name, found in known.value.agent.items() if ip in map(str, found))
+        yield from (name for name, found in known.value.agent.items() if ip in [str(each) for _, each in found])
 
 
 # ---------------------------------------------------------------- what is done

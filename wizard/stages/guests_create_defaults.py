@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from itertools import islice
+from itertools import chain, islice
 
 from wizard.cluster import Cluster
 from wizard.facts.guests import ADDRESSES, GuestAddresses
@@ -57,7 +57,7 @@ def _lan(ctx: Context) -> Iterator[IPv4Interface]:
     own = _own(ctx)
     if own is None:
         return
-    neighbours = _value(ctx, ADDRESSES, GuestAddresses()).neighbours.values()
+    neighbours = chain.from_iterable(_value(ctx, ADDRESSES, GuestAddresses()).neighbours.values())
     here = (address.interface.ip for link in _value(ctx, LINKS, Links(())) for address in link.addresses)
     taken = {*_taken(ctx.cluster), *neighbours, *here}
     for address in _around(own.network, own.ip):

@@ -11,7 +11,7 @@ from wizard.actions import TakeBack
 from wizard.cluster import Cluster, Create, Guest
 from wizard.cluster.sizes import MIB, Size
 from wizard.facts.files import Contents, files
-from wizard.facts.guests import ADDRESSES, GuestAddresses
+from wizard.facts.guests import ADDRESSES
 from wizard.facts.images import GuestFiles, guest_files
 from wizard.facts.libvirt import DOMAINS, Domain
 from wizard.facts.login_keys import LOGIN_KEYS
@@ -182,8 +182,3 @@ def making(ctx: Context, target: str) -> Making:
         kvm=kvm.works is True or (kvm.works is None and kvm.device),
         was=dict(ctx.see(seed_files(target))),
     )
-
-
-def neighbours(ctx: Context) -> GuestAddresses:
-    seen = ctx.look(ADDRESSES)
-    return seen.value if isinstance(seen, Known) else GuestAddresses()

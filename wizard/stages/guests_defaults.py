@@ -49,11 +49,13 @@ def _with_last_octet(cidr: IPv4Network, address: IPv4Address) -> IPv4Address | N
 
 
 def known_addresses(ctx: Context, name: str) -> tuple[IPv4Address, ...]:
-    """What the hypervisor knows of this guest, the agent's word first."""
+    """What the hypervisor knows of this guest on the LAN, the best known first; the isolated network leads nowhere."""
     addresses, domains = ctx.look(ADDRESSES), ctx.look(DOMAINS)
     known = addresses.value if isinstance(addresses, Known) else GuestAddresses()
     domain = (domains.value if isinstance(domains, Known) else Domains()).get(name)
-    return known.of(domain) if domain else ()
+    bridge, isolated = ctx.cluster.bridge, ctx.cluster.isolated
+    found = known.of(domain, tuple(each.network for each in bridge.addresses) if bridge else ()) if domain else ()
+    return tuple(each for each in found if isolated is None or each not in isolated.cidr)
 
 
 def lan_address(cluster: Cluster, guest: Guest) -> IPv4Address | None:

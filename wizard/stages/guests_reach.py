@@ -96,10 +96,8 @@ def _silent(ctx: Context, guest: Guest, nic: FirstNic, seen: Unseen) -> Plan:
     if not seen.unreachable:
         return Unknown(IDENTITY.id, seen.reason)
     at, known = lan_address(ctx.cluster, guest), known_addresses(ctx, guest.name)
-    isolated = ctx.cluster.isolated
-    elsewhere = [each for each in known if isolated is None or each not in isolated.cidr]
-    if at and elsewhere and at not in elsewhere:
-        return yours(_moved_away(ctx, guest, str(at), str(elsewhere[0])))
+    if at and known and at not in known:
+        return yours(_moved_away(ctx, guest, str(at), str(known[0])))
     since = ctx.see(UPTIMES).get(guest.name, BOOT)
     if since < BOOT:
         why = f"{guest.name} was started {since} s ago, and does not answer yet"
