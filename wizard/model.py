@@ -372,7 +372,8 @@ class Step:
     stands: Callable[[Context, str, str], str] = lambda ctx, target, under: ""
     """How it uses now, by whomever that was set, what those steps did for the target `under`; "" when it does not."""
     undone_from_afar: bool = False
-    """Can other hosts undo their share while the target does not answer? `undo` is then asked without inverses."""
+    """While the target does not answer, `undo` is asked without inverses: what other hosts can do then, or what it
+    means that nothing can be done."""
 
     @property
     def only_checks(self) -> bool:

@@ -10,7 +10,18 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.domains_captured import LAN_MAC, SUITES, cluster, context, domain, identity, networks, other, xml
+from tests.domains_captured import (
+    ISOLATED_MAC,
+    LAN_MAC,
+    SUITES,
+    cluster,
+    context,
+    domain,
+    identity,
+    networks,
+    other,
+    xml,
+)
 from wizard.actions import TakeBack, WriteFile
 from wizard.cluster import Cluster
 from wizard.facts.guests import ADDRESSES, UPTIMES, GuestAddresses
@@ -34,6 +45,7 @@ from wizard.model import (
 )
 from wizard.script import compile_part
 from wizard.stages.domain_xml import Kept, kept
+from wizard.stages.guests_attach import ATTACH
 from wizard.stages.guests_defaults import defaults
 from wizard.stages.guests_reach import REACH
 
@@ -45,7 +57,6 @@ MOVE = cluster(nic="bridge")
 
 def plan(*domains: Domain, wanted: Cluster | None = None, **more: Any) -> Plan:
     return REACH.plan(context(wanted or cluster(), *domains, **more), "aki0")
-from wizard.stages.guests_attach import ATTACH
 
 
 def do(*domains: Domain, **more: Any) -> Do:
@@ -262,6 +273,13 @@ def test_undo_says_what_waits_for_a_cold_boot() -> None:
         facts={kept("aki0", "guests.reach"): Kept(True, xml("bookworm", "macvtap"))},
     )
     assert isinstance(undo(drifted, "define_again aki0 /kept"), Refused)
+
+
+def test_of_a_guest_that_is_gone_only_what_was_kept_is_taken_away() -> None:
+    lines = ("await 180 'aki0 is shut off' sh -c …", "virsh autostart --disable aki0", "define_again aki0 /kept")
+    found = undo(context(cluster()), *lines)
+    assert isinstance(found, Do)
+    assert [action.summary for action in found.parts[0].actions] == ["define_again aki0 /kept"]
 
 
 def test_what_a_form_offers() -> None:

@@ -17,6 +17,7 @@ from wizard.facts.containerd import CONFIG, CONTAINERD, Containerd, Effective
 from wizard.facts.kube_images import KubeImages, kube_images
 from wizard.facts.kube_packages import KEYRING, KUBE_PACKAGES, LIST, KubePackages
 from wizard.facts.kubeadm import KUBEADM, Kubeadm
+from wizard.facts.libvirt import DOMAINS
 from wizard.facts.network import LINKS, ROUTES, Address, Link, Links, Route
 from wizard.facts.node_clock import NODE_CLOCK, NodeClock
 from wizard.facts.node_firewall import NODE_FIREWALL, NodeFirewall
@@ -27,7 +28,7 @@ from wizard.facts.owner_files import owner_file
 from wizard.facts.storage import ETCD_FSYNC, Fsync
 from wizard.facts.ufw import UFW, Ufw, UfwRule
 from wizard.facts.units import Unit
-from wizard.model import OWNER, AnyFact, Blocked, Context, Do, Known, Nothing, Plan, Refused, Risk, Seen
+from wizard.model import HYPERVISOR, OWNER, AnyFact, Blocked, Context, Do, Known, Nothing, Plan, Refused, Risk, Seen
 from wizard.script import compile_part
 from wizard.stages.join_area import (
     CLOUD_FILE,
@@ -185,8 +186,10 @@ def test_every_example_can_be_planned_unconnected() -> None:
     assert offered["kubernetes.endpoint"][0].value == "home-api.home.arpa"
 
 
-def test_nothing_is_asked_of_the_hypervisor() -> None:
-    assert set(STEP.facts(cluster(), "aki1")) == {"aki0", "aki1"}
+def test_of_the_hypervisor_only_whether_the_guest_is_there_is_asked() -> None:
+    facts = STEP.facts(cluster(), "aki1")
+    assert set(facts) == {"aki0", "aki1", HYPERVISOR}
+    assert facts[HYPERVISOR] == (DOMAINS,)
     assert ETCD_FSYNC not in STEP.facts(cluster(), "aki1")["aki1"]
     assert ETCD_FSYNC in STEP.facts(cluster(), "aki0")["aki0"]
 

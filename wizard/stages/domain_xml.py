@@ -84,6 +84,11 @@ def conflicts(ctx: Context, name: str, step: str, inverses: tuple[Action, ...]) 
         yield _changed(ctx, domain, step, found.left)
 
 
+def without_domain(inverses: tuple[Action, ...]) -> Iterator[Action]:
+    """Those that still mean something once the domain is gone: of commands, the one that removes what was kept."""
+    return (each for each in inverses if not isinstance(each, TakeBack) or _defines(each))
+
+
 def _defines(action: Action) -> bool:
     return isinstance(action, TakeBack) and action.line.startswith("define_again ")
 

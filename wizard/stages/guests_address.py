@@ -41,6 +41,7 @@ from wizard.stages.guests_address_writer import IN_NETPLAN, OWN, Writer, writer
 from wizard.stages.guests_attach_nics import nics
 from wizard.stages.guests_defaults import defaults
 from wizard.stages.guests_domain import missing, yours
+from wizard.stages.guests_silent import undone_without
 
 SETTLE = 20
 """Seconds for the network manager to bring about what its files say."""
@@ -209,6 +210,8 @@ def _notes(ctx: Context, target: str, link: Link, by: Writer) -> Iterator[str]:
 
 def undo(ctx: Context, target: str, inverses: tuple[Action, ...]) -> Plan:
     """The file is as it was before, and the address gone; guarded as the change was."""
+    if found := undone_without(ctx, target):
+        return found
     guest = guest_nics.guest(ctx.cluster, target)
     link = _card(ctx, guest) if guest.physical else _nic(ctx, target)
     part = Part(
@@ -240,4 +243,5 @@ STEP = Step(
     fresh=fresh_addresses,
     look=look,
     undo=undo,
+    undone_from_afar=True,
 )

@@ -134,6 +134,10 @@ def undo(ctx: Context, target: str, inverses: tuple[Action, ...]) -> Plan:
     """The definition and autostart as before; a guest that was off is shut down again."""
     if findings := tuple(domain_xml.conflicts(ctx, target, ID, inverses)):
         return Refused(findings)
+    domains = ctx.see(DOMAINS)
+    if domains.daemon and domains.get(target) is None:
+        part = Part(HYPERVISOR, f"files of {target}", tuple(domain_xml.without_domain(inverses)))
+        return Do(f"{target} is gone; what was kept of it goes too", (part,))
     risk = Risk.RESTARTS_MACHINE if _shuts_down(inverses) else Risk.NONE
     part = Part(HYPERVISOR, f"{target} as it was before", inverses, risk=risk, limit=LIMIT)
     return Do(f"{target} is defined and started as it was before", (part,), tuple(_undo_notes(ctx, target, inverses)))

@@ -40,6 +40,7 @@ from wizard.model import (
     Step,
 )
 from wizard.stages import (
+    guests_silent,
     join_containerd,
     join_firewall,
     join_kernel,
@@ -68,7 +69,7 @@ def facts(cluster: Cluster, target: str) -> Mapping[str, tuple[AnyFact[Any], ...
     found |= {name: (*found[name], NODE_KERNEL) for name in nodes.first(cluster)}
     if (key := join_packages.key_file(cluster.kubernetes)) is not None:
         found[OWNER] = (key,)
-    return {**found, target: (*ALWAYS, *_asked_of(cluster, target))}
+    return {**found, **guests_silent.facts(cluster, target), target: (*ALWAYS, *_asked_of(cluster, target))}
 
 
 def _asked_of(cluster: Cluster, target: str) -> Iterator[AnyFact[Any]]:
@@ -142,6 +143,8 @@ def _as_it_is(ctx: Context, target: str) -> str:
 
 def undo(ctx: Context, target: str, inverses: tuple[Action, ...]) -> Plan:
     """Item by item, as noted; not from under a node that runs."""
+    if found := guests_silent.undone_without(ctx, target):
+        return found
     if not ctx.see(KUBEADM, target).untouched:
         why = f"{target} is, or was becoming, a node of a cluster: without these programs it stops"
         cure = f"take it out of its cluster first: undo join.nodes@{target}, or join.init for the first control plane"
@@ -186,4 +189,5 @@ STEP = Step(
     fresh=join_prerequisites_fresh.fresh,
     look=look,
     undo=undo,
+    undone_from_afar=True,
 )
