@@ -17,7 +17,21 @@ from wizard.facts.kube_nodes import KUBE_NODES, KubeNode, KubeNodes
 from wizard.facts.network import LINKS, Address, Link, Links
 from wizard.facts.owner_files import owner_file
 from wizard.facts.pod_network import CNI_FILES, POD_NETWORK, Agent, Applied, CniFiles, PodNetwork
-from wizard.model import OWNER, Blocked, Context, Do, FactUnknown, Known, Nothing, Plan, Refused, Risk, Seen, Unseen
+from wizard.model import (
+    OWNER,
+    Blocked,
+    Context,
+    Do,
+    FactUnknown,
+    Known,
+    Nothing,
+    Plan,
+    Refused,
+    Risk,
+    Seen,
+    Unknown,
+    Unseen,
+)
 from wizard.script import compile_part
 from wizard.stages import join_cni_calico
 from wizard.stages.join_cni import STEP
@@ -206,9 +220,13 @@ def test_what_is_applied_stays() -> None:
 
 
 def test_what_is_applied_and_not_ready_is_waited_for() -> None:
-    found = do(cluster(), network=PodNetwork(applied=CALICO_3_32.applied))
+    found = plan(cluster(), network=PodNetwork(applied=CALICO_3_32.applied))
+    assert isinstance(found, Unknown)
     assert found.why.startswith("Calico 3.32.1 is applied, and aki0 still waits for it: container runtime network")
-    assert commands(found) == ["network_ready 600 aki0"]
+    assert found.wait
+    assert [action.argv for action in found.wait.actions if isinstance(action, Run)] == [
+        ("network_ready", "600", "aki0")
+    ]
 
 
 def test_another_version_is_applied_over_it() -> None:

@@ -18,7 +18,21 @@ from wizard.cluster.sections import Kubernetes
 from wizard.facts.kube_nodes import KUBE_NODES, KubeNode
 from wizard.facts.owner_files import owner_file
 from wizard.facts.pod_network import CNI_FILES, POD_NETWORK, Applied, CniFiles, PodNetwork
-from wizard.model import OWNER, AnyFact, Blocked, Context, Do, Finding, Known, Nothing, Plan, Refused, Step, Unseen
+from wizard.model import (
+    OWNER,
+    AnyFact,
+    Blocked,
+    Context,
+    Do,
+    Finding,
+    Known,
+    Nothing,
+    Plan,
+    Refused,
+    Step,
+    Unknown,
+    Unseen,
+)
 from wizard.stages import join_cni_calico, join_cni_cilium, node_addresses, nodes
 from wizard.stages.join_cni_calico import Calico
 from wizard.stages.join_cni_fresh import fresh, look
@@ -129,7 +143,8 @@ def _awaited(ctx: Context, target: str, wanted: Applied) -> Plan:
     if not waiting:
         return Nothing(f"pods are connected by {_words(wanted)}")
     names = ", ".join(node.name for node in waiting)
-    return Do(f"{_words(wanted)} is applied, and {names} still waits for it: {waiting[0].reason}", (part(target, ()),))
+    why = f"{_words(wanted)} is applied, and {names} still waits for it: {waiting[0].reason}"
+    return Unknown(KUBE_NODES.id, why, wait=part(target, ()))
 
 
 def _has_no_network(node: KubeNode) -> bool:
