@@ -1,6 +1,7 @@
 """The installed command for guests that are only definitions: nothing inside them is asked or waited for.
 
-python -m tests.rehearsal.on_paper VERB …: `guests.reach` and `guests.attach` as far as libvirt goes.
+python -m tests.rehearsal.on_paper VERB …: `guests.reach` and `guests.attach` as far as libvirt goes; `guests.address`
+as it is: nobody answers it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from tests.rehearsal.wizard_on import WizardOn
 from wizard.model import HYPERVISOR, Context, Do, FactUnknown, Nothing, Plan, Step, Unknown
 from wizard.rehearsal import Rehearsal
 from wizard.stages import guests
+from wizard.stages.guests_address import STEP as ADDRESS
 from wizard.stages.guests_attach import ATTACH
 from wizard.stages.guests_reach import REACH
 
@@ -105,7 +107,7 @@ class OnPaper(WizardOn):
 
 
 if __name__ == "__main__":
-    guests.STAGE = replace(guests.STAGE, steps=(on_paper(REACH), on_paper(ATTACH)))
+    guests.STAGE = replace(guests.STAGE, steps=(on_paper(REACH), on_paper(ATTACH), ADDRESS))
     from wizard.cli import main
 
     main()

@@ -163,6 +163,38 @@ def test_a_guest_that_was_removed_by_hand_is_not_brought_back(paper_on: Make, su
     assert wizard.left() == ""
 
 
+def test_undo_of_all_goes_past_guests_that_were_removed_by_hand(paper_on: Make) -> None:
+    """Of what was set in them nothing can be noted any more, and what was kept of them goes."""
+    wizard = paper_on("bookworm", "d0", "d1")
+    wizard.define("d0", start=True)
+    wizard.define("d1")
+    wizard.ok("apply", "guests.reach", "guests.attach", "--yes")
+    wizard.inside("virsh -q destroy d1; virsh -q autostart d1")
+    waits = wizard.run("undo", "guests.address@d1", "--yes")
+    assert waits.returncode == 1
+    assert "start it (virsh start d1), then undo again" in waits.stderr
+    wizard.inside("virsh -q destroy d0; virsh -q undefine d0; virsh -q undefine d1")
+    undone = wizard.ok("undo", "--all", "--yes")
+    assert "d0 is gone, and with it what was done in it" in undone.stderr
+    assert wizard.inside("virsh list --all --name; virsh net-list --all --name | grep kube; true").strip() == ""
+    assert wizard.left() == ""
+
+
+def test_a_guest_that_stands_still_is_left_as_it_is(paper_on: Make) -> None:
+    wizard = paper_on()
+    before = wizard.define("d0", start=True)
+    wizard.inside("virsh -q suspend d0")
+    blocked = wizard.run(*ATTACH)
+    assert blocked.returncode == 5
+    assert "libvirt has it as paused (user)" in blocked.stderr
+    assert wizard.definition() == before
+    cure = "virsh resume d0"
+    assert f"let it go on: {cure}" in blocked.stderr
+    wizard.inside(cure)
+    wizard.ok(*ATTACH)
+    assert len(wizard.nics()) == 1
+
+
 # ---------------------------------------------------------------- interrupted
 
 

@@ -108,11 +108,16 @@ def test_made_through_every_interruption_and_taken_back(wizard_on: Make) -> None
     planned = wizard.json("plan", "guests.create")["steps"][-1]
     assert (planned["state"], planned["risk"], len(planned["parts"])) == ("todo", "none", 3)
 
-    # The script itself ended in the middle of the copy: nothing half-made is taken for a disk.
+    # The script itself ended at the seed, which then gets lost, and in the middle of the copy: nothing half-made is
+    # taken for a guest that has had its first boot, or for a disk.
+    kill = "systemctl kill --signal=KILL 'hk8s-job-*' 2>/dev/null || true; pkill -KILL -x qemu-img || true"
+    seed = f"{IMAGES}/aki0-seed.iso"
+    apply_until(wizard, f"write {seed}")
+    wizard.machine.inside(f"{kill}; rm -f {seed}")
+    assert len(wizard.json("plan", "guests.create")["steps"][-1]["parts"]) == 3
     apply_until(wizard, "qemu-img convert")
-    wizard.machine.inside(
-        "systemctl kill --signal=KILL 'hk8s-job-*' 2>/dev/null || true; pkill -KILL -x qemu-img || true"
-    )
+    wizard.machine.inside(kill)
+    assert seed in files(wizard)
     # The wizard alone, in each part: the script goes on, and is found again.
     apply_until(wizard, "Linux version")
     apply_until(wizard, "cloud-init status --wait")
@@ -162,14 +167,31 @@ def check_shown_not_applied(wizard: WizardOn) -> None:
 
 
 def check_found_again(wizard: WizardOn) -> None:
-    """Undefined by hand, its disk is left: it is defined again, and is the same guest."""
+    """Undefined by hand, its disk is left: it is defined again, and is the same guest.
+
+    Its host key is known also to a wizard that has never seen it. While it boots, no change is pending.
+    """
     uuid = wizard.machine.inside("virsh domuuid aki0")
     wizard.machine.inside("virsh destroy aki0; virsh undefine aki0 --nvram")
+    [known] = wizard.directory.glob("state/homek8s-wizard/*/known_hosts")
+    keys = known.read_text()
+    known.unlink()
     planned = wizard.json("plan", "guests.create")["steps"][-1]
     assert "but its disk is left, and is used again" in planned["reason"]
     wizard.ok("apply", "guests.create", "--yes")
     assert wizard.machine.inside("virsh domuuid aki0") == uuid
     assert "running" in wizard.machine.inside("LC_ALL=C virsh domstate aki0")
+    assert known.read_text() == keys
+
+    looked = wizard.run("plan", "guests.reach", "--json")
+    assert looked.returncode == 4, looked.stderr
+    seen = json.loads(looked.stdout)
+    assert seen["changes"] == 0
+    assert (seen["steps"][-1]["step"], seen["steps"][-1]["state"]) == ("guests.reach", "unknown")
+    assert "does not answer yet" in seen["steps"][-1]["reason"]
+    waited = wizard.ok("apply", "guests.reach", timeout=600)
+    assert "aki0 answers over SSH, sudo works" in waited.stderr, "nobody was asked whether one may wait"
+    assert in_guest(wizard, "hostname") == "aki0\n"
 
 
 def check_taken_back(wizard: WizardOn) -> None:
