@@ -30,6 +30,7 @@ from wizard.model import (
     Plan,
     Stage,
     Step,
+    Unknown,
     Unseen,
     Verdict,
     on_hypervisor,
@@ -84,6 +85,18 @@ def test_what_was_wrong_before_the_change_stands_in_nobodys_way() -> None:
     found = planned(BEFORE, {"road.span": AFTER}, value=1)
     assert isinstance(found.plan, Nothing)
     assert found.state is State.STALE
+
+
+def test_what_is_yet_to_be_measured_is_no_change_and_what_could_not_be_is_not_known() -> None:
+    def seen(why: str) -> Any:
+        return plan_step(Context(CLUSTER, {(HYPERVISOR, "speed"): Unseen(why)}), LOOK, HYPERVISOR, {}, 120)
+
+    yet = seen(observing.NOT_MEASURED)
+    assert isinstance(yet.plan, Nothing)
+    assert (yet.state, yet.reason) == (State.CHECK, "not measured yet: speed")
+    failed = seen("the disk does not answer")
+    assert isinstance(failed.plan, Unknown)
+    assert (failed.state, failed.reason) == (State.UNKNOWN, "speed: the disk does not answer")
 
 
 def test_the_journal_knows_when_a_script_last_ended(tmp_path: Path) -> None:

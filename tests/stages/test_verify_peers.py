@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import pytest
+
 from tests.stages.test_join_cni import cluster, data
 from wizard.cluster import Cluster
 from wizard.facts.bird import SPEAKERS, Session, Speaker, Speakers
@@ -14,7 +16,7 @@ from wizard.facts.nat import NAT_LIVE
 from wizard.facts.nat_files import NAT_FILES, NatFiles
 from wizard.facts.nat_iptables import parse_save
 from wizard.facts.network import LINKS, Links
-from wizard.model import HYPERVISOR, Blocked, Check, Context, Known, Nothing, Seen, Unseen, Verdict
+from wizard.model import HYPERVISOR, Blocked, Check, Context, FactUnknown, Known, Nothing, Seen, Unseen, Verdict
 from wizard.stages.verify_peers import STEP
 
 MASQUERADE = parse_save("iptables-nft", "*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n")
@@ -137,7 +139,10 @@ def test_sessions_over_the_lan() -> None:
     assert found.reason == "outside 192.168.190.0/24: aki0 to 192.168.182.131, aki1 to 192.168.182.130"
 
 
-def test_not_measured_yet() -> None:
-    assert sessions(Unseen("not measured yet")).verdict is Verdict.UNKNOWN
-    assert STEP.only_checks
-    assert SPEAKERS.costly
+def test_pods_that_could_not_be_asked_are_not_known_and_no_cluster_is_no_question() -> None:
+    silent = Unseen("the Kubernetes API does not answer")
+    assert sessions(silent).verdict is Verdict.UNKNOWN
+    with pytest.raises(FactUnknown, match="does not answer"):
+        STEP.plan(context(silent), "aki0")
+    nobody = {("aki0", KUBE_NODES.id): Known(KubeNodes(there=False))}
+    assert STEP.plan(Context(cluster(), nobody), "aki0") == Blocked("join.init", "there is no cluster yet")

@@ -11,7 +11,7 @@ from tests.stages.test_join_cni import data
 from wizard.cluster import Cluster
 from wizard.facts.kube_nodes import KUBE_NODES, KubeNodes
 from wizard.facts.pods_tried import IMAGE, KINDS, NAMESPACE, PODS_TRIED, PodsTried, parse_tried
-from wizard.model import Blocked, Check, Context, FactError, Known, Nothing, Output, Plan, Unseen, Verdict
+from wizard.model import Blocked, Check, Context, FactError, FactUnknown, Known, Nothing, Output, Plan, Unseen, Verdict
 from wizard.stages.verify_pods import STEP
 
 FROM_EACH = {"pod": "10.244.0.5", "mtu": "1450", "logs": "", "exec": "", "dns": "", "outside": "", "service": ""}
@@ -124,10 +124,9 @@ def test_a_test_that_broke_off_says_nothing_about_the_rest(output: Output, words
         parse_tried(output)
 
 
-def test_not_measured_is_not_known_and_no_cluster_is_no_question() -> None:
-    assert STEP.plan(context(Unseen("not measured yet")), "aki0") == Nothing(
-        "9 checks, nothing stands in the way, 9 not known"
-    )
+def test_a_test_that_said_nothing_is_no_good_one_and_no_cluster_is_no_question() -> None:
+    with pytest.raises(FactUnknown, match="broke off"):
+        STEP.plan(context(Unseen("the test with pods broke off: connection refused")), "aki0")
     nobody = Context(context(tried()).cluster, {("aki0", KUBE_NODES.id): Known(KubeNodes(there=False))})
     assert STEP.plan(nobody, "aki0") == Blocked("join.init", "there is no cluster yet")
 

@@ -49,7 +49,7 @@ def plan_step(
     try:
         plan = step.plan(ctx, target)
     except FactUnknown as unknown:
-        plan = Unknown(unknown.fact, unknown.reason, unknown.unreachable)
+        plan = _not_known(step, unknown)
     measured = measured_at(ctx, step, target)
     if later := outdated_by(measured, step.asks_about, applied):
         plan = Nothing(f"measured {measured[:16].replace('T', ' ')} UTC, and {later} was applied since")
@@ -59,6 +59,13 @@ def plan_step(
     since = standings[step.id, target].since if (step.id, target) in standings else ""
     scripts = scripts_of(step, target, plan, guard_seconds)
     return Planned(step, target, plan, state, reason, scripts, step.checks(ctx, target), since, measured)
+
+
+def _not_known(step: Step, unknown: FactUnknown) -> Plan:
+    """What a check step has yet to measure is no change; whatever else is not known may hide one."""
+    if step.only_checks and unknown.reason == NOT_MEASURED:
+        return Nothing(f"{unknown.fact} is {NOT_MEASURED}")
+    return Unknown(unknown.fact, unknown.reason, unknown.unreachable)
 
 
 def plan_undo(ctx: Context, step: Step, target: str, guard_seconds: int) -> Planned:

@@ -17,7 +17,7 @@ from wizard.facts.bridged import BRIDGED
 from wizard.facts.kube_nodes import KUBE_NODES
 from wizard.facts.nat import FACTS as NAT_FACTS
 from wizard.facts.nat import Rewriting, rewriting
-from wizard.model import HYPERVISOR, AnyFact, Check, Context, FactUnknown, Plan, Step
+from wizard.model import HYPERVISOR, AnyFact, Blocked, Check, Context, FactUnknown, Plan, Step
 from wizard.stages import node_addresses, nodes
 
 FIREWALL = "look at each node's firewall for TCP port 179, and at `kubectl -n {namespace} logs {pod} -c calico-node`"
@@ -32,6 +32,8 @@ def checks(ctx: Context, target: str) -> tuple[Check, ...]:
 
 
 def plan(ctx: Context, target: str) -> Plan:
+    if not ctx.see(KUBE_NODES, target).there:
+        return Blocked("join.init", "there is no cluster yet")
     return verdict_of(ctx, QUESTIONS)
 
 

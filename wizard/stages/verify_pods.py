@@ -166,7 +166,7 @@ execs = _from_each(
 
 BETWEEN = "Pods on two nodes find each other only over the pod network."
 QUESTIONS = (
-    Question("pods-run", "A pod on every node", "Where none starts, nothing will.", (PODS_TRIED,), pods),
+    Question("pods-run", "A pod on every node", "Where none starts, nothing will.", (PODS_TRIED,), pods, needed=True),
     Question("pods-http", "From pod to pod", BETWEEN, (PODS_TRIED,), across),
     Question(
         "pods-large", "Large packets", "Where they are lost, connections begin and then hang.", (PODS_TRIED,), large
