@@ -115,6 +115,7 @@ class EditLine:
     """One whole line of a foreign file, `was`, becomes `now`; everything else in it stays, unseen and uncopied.
 
     For files that hold secrets beside the line (a WireGuard key), so no context is shown or kept. Mode and owner stay.
+    A line that is there twice is changed twice.
     The way back turns the line round; at boot, before anything else runs, it is not taken: not for guarded parts.
     """
 
@@ -124,8 +125,8 @@ class EditLine:
     kind: Literal["edit-line"] = "edit-line"
 
     def __post_init__(self) -> None:
-        if any(sign in line for line in (self.was, self.now) for sign in "\n\t\0") or not (self.was and self.now):
-            raise ValueError(f"{self.path}: a line is replaced by a line, neither with tabs: {self.was!r}")
+        if any(sign in line for line in (self.was, self.now) for sign in "\n\0") or not (self.was and self.now):
+            raise ValueError(f"{self.path}: a line is replaced by a line: {self.was!r}")
 
     @property
     def summary(self) -> str:
@@ -293,9 +294,9 @@ class TakeBack:
 
     @property
     def summary(self) -> str:
+        if self.line.startswith("edit_line "):
+            return f"put the line back in {shlex.split(self.line)[1]}"
         command = self.line.split(" || ", 1)[-1]
-        if command.startswith("edit_line "):
-            return f"put the line back in {shlex.split(command)[1]}"
         if command.startswith("await "):
             limit, words = shlex.split(command)[1:3]
             return f"wait until {words} (at most {limit} s)"

@@ -80,11 +80,11 @@ put() { # PATH MODE SHA256-SEEN <content
   install_file "$1"
 }
 
-edit_line() { # PATH WAS NOW: one line of a file that is not ours; nothing else of it is copied or shown
+edit_line() { # PATH WAS NOW: a line of a file that is not ours, wherever it stands; nothing else is copied or shown
   plain "$1"
   if ! grep -qxF -- "$2" "$1" && grep -qxF -- "$3" "$1"; then return; fi
   say "change one line of $1"
-  [ "$(grep -cxF -- "$2" "$1")" = 1 ] || fail 75 "$1 does not have exactly one line that reads: $2"
+  grep -qxF -- "$2" "$1" || fail 75 "$1 has no line that reads: $2"
   on_undo "edit_line $(quoted "$1") $(quoted "$3") $(quoted "$2")"
   part_file=$(mktemp "${1%/*}/.hk8s.XXXXXX")
   cp -p -- "$1" "$part_file"
@@ -92,8 +92,8 @@ edit_line() { # PATH WAS NOW: one line of a file that is not ours; nothing else 
   install_file "$1"
 }
 
-quoted() { # WORD: as a shell reads it back
-  printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"
+quoted() { # WORD: as these scripts read it back; a tab is named, because it divides the fields of the manifest
+  printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g; s/$tab/'\"\$tab\"'/g")"
 }
 
 drop() { # PATH SHA256-SEEN

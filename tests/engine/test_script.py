@@ -76,15 +76,24 @@ RULE = "PostUp = iptables -t nat -A POSTROUTING -o 'br0' -j MASQUERADE; echo \\\
 NARROW = "PostUp = iptables -t nat -A POSTROUTING -s 10.8.0.0/24 -o 'br0' -j MASQUERADE; echo \\\\ $x"
 
 
-def test_one_line_of_a_foreign_file(host: Host) -> None:
+@pytest.mark.parametrize(
+    ("rule", "narrow"),
+    [
+        (RULE, NARROW),
+        (RULE.replace(" ", "\t"), NARROW.replace(" ", "\t")),
+        (f"\t{RULE}\t'\t$tab", NARROW),
+        (f"{RULE} || a\t'b", f"{NARROW} || a\t'b"),
+    ],
+)
+def test_one_line_of_a_foreign_file(host: Host, rule: str, narrow: str) -> None:
     path = host.etc / "wg 0.conf"
-    path.write_text(f"[Interface]\nPrivateKey = hush\n{RULE}\n{RULE}x")
+    path.write_text(f"[Interface]\nPrivateKey = hush\n{rule}\n{rule}x")
     path.chmod(0o600)
-    part = Part(HYPERVISOR, "t", (EditLine(str(path), RULE, NARROW),))
+    part = Part(HYPERVISOR, "t", (EditLine(str(path), rule, narrow),))
     for attempt in ("a1", "a2"):
         done = host.run(part, attempt)
         assert done.returncode == 0, done.stderr
-        assert path.read_text() == f"[Interface]\nPrivateKey = hush\n{NARROW}\n{RULE}x\n"
+        assert path.read_text() == f"[Interface]\nPrivateKey = hush\n{narrow}\n{rule}x\n"
     assert path.stat().st_mode & 0o777 == 0o600
     assert "hush" not in done.stdout + done.stderr
     assert not [file for file in host.memory.rglob("*") if file.is_file() and "hush" in file.read_text()]
@@ -93,16 +102,26 @@ def test_one_line_of_a_foreign_file(host: Host) -> None:
     back = TakeBack(inverse)
     assert back.summary == f"put the line back in {path}"
     assert host.run(Part(HYPERVISOR, "back", (back,)), "a3").returncode == 0
-    assert path.read_text() == f"[Interface]\nPrivateKey = hush\n{RULE}\n{RULE}x\n"
+    assert path.read_text() == f"[Interface]\nPrivateKey = hush\n{rule}\n{rule}x\n"
 
 
-@pytest.mark.parametrize("content", ["other\n", f"{RULE}\n{RULE}\n", ""])
-def test_a_line_that_is_not_there_once_is_left_alone(host: Host, content: str) -> None:
+def test_a_line_that_is_there_twice_is_changed_twice(host: Host) -> None:
+    path = host.etc / "wg0.conf"
+    path.write_text(f"{RULE}\nother\n{RULE}\n")
+    assert host.run(Part(HYPERVISOR, "t", (EditLine(str(path), RULE, NARROW),))).returncode == 0
+    assert path.read_text() == f"{NARROW}\nother\n{NARROW}\n"
+    [[*_, inverse, _, _]] = host.manifest()
+    assert host.run(Part(HYPERVISOR, "back", (TakeBack(inverse),)), "a2").returncode == 0
+    assert path.read_text() == f"{RULE}\nother\n{RULE}\n"
+
+
+@pytest.mark.parametrize("content", ["other\n", f" {RULE}\n", ""])
+def test_a_line_that_is_not_there_is_said(host: Host, content: str) -> None:
     path = host.etc / "wg0.conf"
     path.write_text(content)
     done = host.run(Part(HYPERVISOR, "t", (EditLine(str(path), RULE, NARROW),)))
     assert done.returncode == 75
-    assert "exactly one line" in done.stderr
+    assert "has no line that reads" in done.stderr
     assert path.read_text() == content
 
 

@@ -136,6 +136,17 @@ def test_who_has_the_last_word(path: str, line: str, edited: bool) -> None:
         assert [type(action) for action in found.parts[0].actions] == [EditLine]
 
 
+def test_a_line_that_stands_there_twice_is_one_edit_and_each_spelling_another() -> None:
+    """What is put before it leaves it as it is, so that the way back tells one spelling from another."""
+    spellings = ("net.bridge.bridge-nf-call-iptables=1", "\tnet.bridge.bridge-nf-call-iptables\t= 1 ")
+    path = "/etc/sysctl.d/zzz.conf"
+    lines = tuple(Setter(path, path, line) for line in (*spellings, spellings[0]))
+    found = do(OFF, bridged=Bridged(ZERO, {}, lines), own=as_planned(do(OFF)))
+    edits = [action for action in found.parts[0].actions if isinstance(action, EditLine)]
+    assert [each.was for each in edits] == list(spellings)
+    assert [each.now.removesuffix(each.was) for each in edits] == [f"# homek8s-wizard: {SYSCTL} decides. "] * 2
+
+
 def test_a_file_that_a_package_brings_is_not_edited() -> None:
     found = plan(OFF, bridged=setter("/usr/lib/sysctl.d/zzz.conf"))
     assert isinstance(found, Refused)

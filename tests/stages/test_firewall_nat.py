@@ -293,6 +293,7 @@ def test_a_line_of_wireguard(line: str, nat: str, now: str) -> None:
         "PostUp = iptables -t nat -I POSTROUTING -o br0 -j MASQUERADE",
         "PostUp = iptables -t nat -I POSTROUTING ! -o %i -j MASQUERADE; iptables -t nat -I POSTROUTING 2 -j MASQUERADE",
         "PostUp = nft add rule ip wg post oifname br0 masquerade",
+        "PostUp\t=\tiptables -t nat -A POSTROUTING\t-o br0 -j MASQUERADE",
         'PostUp = nft "insert rule ip wg post oifname br0 masquerade"',
         "PostUp = ip6tables -t nat -A POSTROUTING -s fd0::/64 -j SNAT; iptables -t nat -A POSTROUTING -j MASQUERADE",
     ],
@@ -323,8 +324,7 @@ def test_whole_files_are_cured(nat: str, path: str, content: str) -> None:
 @pytest.mark.parametrize(
     ("changed", "finding"),
     [
-        (wg(UP, UP), "line"),
-        (wg(UP.replace(" =", "\t=")), "line"),
+        (wg(UP, UP.replace("POSTROUTING", "POSTROUTING -s 10.8.0.0/24")), "line"),
         (wg(f"{UP}; wg set wg0 private-key {KEY}"), "key-in-line"),
         (live("POSTROUTING -s 192.168.0.0/16 -o br0 -j MASQUERADE"), "sourced"),
         (live("POSTROUTING -m comment --comment 'a\tb' -o br0 -j MASQUERADE"), "unreadable"),

@@ -211,18 +211,15 @@ def test_swap_is_off_for_good() -> None:
     assert reload.argv == ("systemctl", "daemon-reload")
 
 
-def test_a_line_with_tabs_needs_the_whole_file() -> None:
-    fstab = "/dev/sda1 / ext4 defaults 0 1\n/swap.img\tnone\tswap\tsw\t0\t0\n"
+def test_lines_of_fstab_have_tabs_and_others_have_passwords() -> None:
+    swap, indented = "/swap.img\tnone\tswap\tsw\t0\t0", "  /swap.img\tnone\tswap\tsw\t0\t0"
+    fstab = f"//nas/x /x cifs user=me,password=hunter2 0 0\n{swap}\n{swap}\n{indented}\n"
     found = do({NODE_FILES: files(**{FSTAB: fstab})})
     assert found.why == "swap comes back with the next boot (/etc/fstab)"
-    assert written(found, FSTAB) == (
-        "/dev/sda1 / ext4 defaults 0 1\n"
-        "# homek8s-wizard: no swap on a node of Kubernetes. /swap.img\tnone\tswap\tsw\t0\t0\n"
-    )
-    secret = "//nas/x /x cifs user=me,password=hunter2 0 0\n"
-    assert stopped(plan({NODE_FILES: files(**{FSTAB: fstab + secret})})) == ["secrets-in-fstab"]
-    spaces = secret + "/swap.img none swap sw 0 0\n"
-    assert "hunter2" not in compile_part(STEP.id, "aki0", do({NODE_FILES: files(**{FSTAB: spaces})}).parts[0])
+    off = "# homek8s-wizard: no swap on a node of Kubernetes. "
+    edits = [each for each in actions(found) if isinstance(each, EditLine)]
+    assert edits == [EditLine(FSTAB, each, off + each) for each in (swap, indented)]
+    assert "hunter2" not in compile_part(STEP.id, "aki0", found.parts[0])
 
 
 def test_what_is_masked_stays_so() -> None:

@@ -51,7 +51,7 @@ def wins(setter: Setter, wanted: int) -> bool:
 
 
 def _within_reach(setter: Setter) -> bool:
-    return setter.real.startswith("/etc/") and "\t" not in setter.line
+    return setter.real.startswith("/etc/")
 
 
 def _out_of_reach(setter: Setter) -> Finding:
@@ -65,8 +65,8 @@ def _out_of_reach(setter: Setter) -> Finding:
 def _actions(ctx: Context, seen: Bridged, wanted: int, winners: tuple[Setter, ...]) -> Iterator[Action]:
     """The module before its settings, as at boot (systemd-sysctl is After=systemd-modules-load)."""
     yield from _own_files(ctx.see(OWN_FILES), wanted)
-    for each in winners:
-        yield EditLine(each.real, each.line, f"# homek8s-wizard: {SYSCTL} decides. {each.line.strip()}")
+    for path, line in dict.fromkeys((each.real, each.line) for each in winners):
+        yield EditLine(path, line, f"# homek8s-wizard: {SYSCTL} decides. {line}")
     if wanted and not seen.values:
         present = ("test", "-e", "/proc/sys/net/bridge")
         yield Run(("modprobe", "br_netfilter"), words="load br_netfilter unless it is there", unless=present)

@@ -58,7 +58,7 @@ def _obstacle(ctx: Context, found: Rewriting) -> Finding | None:
     if found.table.name == "firewalld":
         why = f"firewalld masquerades {', '.join(map(str, found.flows))} in one of its zones"
         return Finding("firewalld", why, "firewall-cmd --permanent --zone=ZONE --remove-masquerade, then reload", WHERE)
-    if any(sign in found.rule.text for sign in "\n\t") or "xt match" in found.rule.text:
+    if found.file is None and (any(sign in found.rule.text for sign in "\n\t") or "xt match" in found.rule.text):
         return Finding("unreadable", f"{found} cannot be written as one command", "change it yourself", WHERE)
     return None
 

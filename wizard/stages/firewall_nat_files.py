@@ -30,16 +30,15 @@ def file_actions(cures: tuple[Cured, ...]) -> tuple[Action | Finding, ...]:
 def _change(file: NatFile, cures: tuple[Cured, ...]) -> Iterator[Action | Finding]:
     lines = {line.number: line.text for line in file.lines}
     changed = {number: _line(file, number, text, cures) for number, text in lines.items()}
-    edits = [(lines[number], now) for number, now in changed.items() if now != lines[number]]
-    texts = list(lines.values())
-    single = all("\t" not in was + now and "\n" not in now and texts.count(was) == 1 for was, now in edits)
-    if single:
+    edits = dict.fromkeys((lines[number], now) for number, now in changed.items() if now != lines[number])
+    mixed = [now for _, now in edits if now in lines.values()]
+    if not mixed and not any("\n" in now for _, now in edits):
         yield from (EditLine(file.path, was, now) for was, now in edits)
     elif file.content is not None:
         yield WriteFile(file.path, "\n".join(changed[line.number] for line in file.lines), file.content, file.mode)
     else:
-        why = f"{file.path} has the line twice, or with a tab: {edits[0][0]}"
-        yield Finding("line", why, "write it once, with spaces", WHERE)
+        why = f"{file.path} has the line as it is, and a second time as it would become: {mixed[0]}"
+        yield Finding("line", why, "take one of the two out", WHERE)
 
 
 def _line(file: NatFile, number: int, text: str, cures: tuple[Cured, ...]) -> str:

@@ -103,7 +103,6 @@ def plan(ctx: Context, target: str) -> Plan:
 def _obstacles(ctx: Context, target: str) -> Iterator[Finding]:
     for look in (join_obstacles, join_containerd, join_packages):
         yield from look.obstacles(ctx, target)
-    yield from join_swap.secrets_in_fstab(ctx, target)
 
 
 def _areas(ctx: Context, target: str) -> Iterator[Area]:

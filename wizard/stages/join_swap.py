@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wizard.actions import Action, EditLine, OnUndo, Run, WriteFile
+from wizard.actions import Action, EditLine, OnUndo, Run
 from wizard.facts.node_swap import FSTAB, SWAP, Swap, SwapUnit, swap_lines
-from wizard.model import Context, Finding
+from wizard.model import Context
 from wizard.stages.join_area import NODE_FILES
 
 OFF = "# homek8s-wizard: no swap on a node of Kubernetes. "
-SECRET = ("password=", "pass=", "passwd=")
 RELOAD = Run(("systemctl", "daemon-reload"))
 
 
@@ -30,20 +29,11 @@ def actions(ctx: Context, target: str) -> Iterator[Action]:
         yield Run(("swapoff", "-a"), undo=Run(("swapon", "-a")))
     if lines:
         yield OnUndo(RELOAD)
-        yield from _without(ctx.see(NODE_FILES, target)[FSTAB] or "", lines)
+        yield from (EditLine(FSTAB, line, f"{OFF}{line}") for line in dict.fromkeys(lines))
     for unit in _switched_on(swap):
         yield _off(unit)
     if lines:
         yield RELOAD
-
-
-def secrets_in_fstab(ctx: Context, target: str) -> Iterator[Finding]:
-    """A file that is rewritten is shown, and kept: not one with passwords in it."""
-    fstab, lines = ctx.see(NODE_FILES, target)[FSTAB] or "", _lines(ctx, target)
-    if any(not _by_line(fstab, line) for line in lines) and any(word in fstab for word in SECRET):
-        why = f"{FSTAB} of {target} has a line for swap, and passwords in others, so the wizard leaves it alone"
-        cure = f"on {target}: sudo sed -i -E '/\\sswap\\s/s/^[^#]/#&/' {FSTAB} && sudo systemctl daemon-reload"
-        yield Finding("secrets-in-fstab", why, cure, target)
 
 
 def _lines(ctx: Context, target: str) -> tuple[str, ...]:
@@ -64,16 +54,3 @@ def _off(unit: SwapUnit) -> Run:
         unless=() if unit.is_local else ("sh", "-c", is_so),
         undo=Run(("systemctl", back, "--", unit.name)),
     )
-
-
-def _without(fstab: str, lines: tuple[str, ...]) -> Iterator[Action]:
-    """Line by line where that can be done; a line with tabs, or one that stands there twice, needs the whole file."""
-    if all(_by_line(fstab, line) for line in lines):
-        yield from (EditLine(FSTAB, line, f"{OFF}{line.strip()}") for line in lines)
-        return
-    now = "".join(f"{OFF}{line.strip()}\n" if line in lines else f"{line}\n" for line in fstab.splitlines())
-    yield WriteFile(FSTAB, now, fstab)
-
-
-def _by_line(fstab: str, line: str) -> bool:
-    return "\t" not in line and fstab.splitlines().count(line) == 1
