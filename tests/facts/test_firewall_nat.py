@@ -297,6 +297,16 @@ def test_the_bridges_of_another_host_are_not_hit_by_its_rules(suite: str) -> Non
     assert found == set()
 
 
+@pytest.mark.parametrize("rule", ["-o br0 -j MASQUERADE", "-o kube-isolated -j MASQUERADE", "! -o wg0 -j MASQUERADE"])
+def test_ipv6_of_guests_is_theirs_where_the_host_has_none(rule: str) -> None:
+    """Only IPv4 ranges are known; a rule of ip6tables without a source hits what guests say in IPv6 all the same."""
+    wanted = cluster({}, isolated={"cidr": "192.168.190.0/24"}, kubernetes={})
+    rules = saved(f"POSTROUTING {rule}", "POSTROUTING -s fd00:8::/64 -j MASQUERADE", tool="ip6tables-nft")
+    ctx = context(wanted, changed={NAT_LIVE: (rules,), NAT_FILES: NatFiles()})
+    assert [each.rule.text for each in rewriting(ctx)] == [rule]
+    assert {flow.version for each in rewriting(ctx) for flow in each.flows} == {6}
+
+
 def test_flows_are_what_cluster_yaml_names() -> None:
     wanted = cluster({}, isolated={"cidr": "192.168.190.0/24"}, kubernetes={})
     assert [str(flow) for flow in flows_of(context(wanted)) if flow.version == 4] == [

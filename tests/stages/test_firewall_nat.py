@@ -134,7 +134,8 @@ def test_the_articles_lan_is_let_off_by_a_rule_before(suite: str) -> None:
 @BOTH
 def test_rules_of_every_family_in_every_place(suite: str, nat: str) -> None:
     """What `everywhere` has is cured at once but for the rule that names a source of its own."""
-    found = plan(nat, suite, "everywhere")
+    both = cluster({"nat": nat}, bridge={"port": "enp4s0", "addresses": ["192.168.182.100/24", "fd00:182::1/64"]})
+    found = STEP.plan(context(both, suite, "everywhere"), HYPERVISOR)
     if nat == "restrict-source":
         assert findings(found) == ["sourced", "sourced"]
         return
@@ -183,6 +184,20 @@ def test_the_range_must_be_known_to_be_let_off() -> None:
     assert isinstance(without_range("exempt-bridged"), Do)
 
 
+def test_a_rule_of_both_families_is_let_off_in_both_or_not_at_all() -> None:
+    changed = nft('oifname "br0" masquerade')
+    found = plan("exempt-lan", changed=changed)
+    assert isinstance(found, Refused)
+    [finding] = found.findings
+    assert finding.message.startswith("which IPv6 range the guests have on br0 is not known")
+    assert finding.cure.startswith("give the bridge its IPv6 address")
+    assert commands(do("exempt-bridged", changed=changed)) != []
+    wanted = cluster({"nat": "exempt-lan"}, bridge=None, isolated={"cidr": "192.168.190.0/24"})
+    isolated = STEP.plan(context(wanted, changed=nft("masquerade", "kube-isolated")), HYPERVISOR)
+    assert isinstance(isolated, Refused)
+    assert isolated.findings[0].cure == "set `nat: exempt-bridged`"
+
+
 def test_ipv6_needs_a_source_of_its_own() -> None:
     assert findings(without_range("restrict-source")) == ["no-source"]
     addresses = ["192.168.182.100/24", "fd00:182::1/64"]
@@ -221,8 +236,8 @@ def test_the_way_back_of_a_live_rule_asks_whether_the_cure_is_still_there() -> N
     assert " || " not in insert.undo.argv[2]
 
 
-def nft(text: str) -> Changed:
-    expressions = [{"match": {"op": "==", "left": {"meta": {"key": "oifname"}}, "right": "br0"}}, {"masquerade": None}]
+def nft(text: str, out: str = "br0") -> Changed:
+    expressions = [{"match": {"op": "==", "left": {"meta": {"key": "oifname"}}, "right": out}}, {"masquerade": None}]
     names = {"family": "inet", "table": "own"}
     entries = [
         {"chain": {**names, "name": "post", "type": "nat", "hook": "postrouting"}},

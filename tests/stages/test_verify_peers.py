@@ -21,6 +21,7 @@ from wizard.stages.verify_peers import STEP
 
 MASQUERADE = parse_save("iptables-nft", "*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n")
 ON_BR0 = parse_save("iptables-nft", "*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o br0 -j MASQUERADE\nCOMMIT\n")
+IN_IPV6 = parse_save("ip6tables-nft", "*nat\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n")
 NET = "192.168.190.10"
 
 
@@ -94,7 +95,7 @@ def test_the_cure_of_a_file_that_asks_for_it() -> None:
 
 def test_no_rule_is_blamed_without_cause() -> None:
     assert sessions(DOWN, filtered=0).cure.startswith("not the NAT rules of the hypervisor (`-j MASQUERADE`")
-    for nat in (Known(()), Known((ON_BR0,))):
+    for nat in (Known(()), Known((ON_BR0, IN_IPV6))):
         cure = sessions(DOWN, nat=nat).cure
         assert cure.startswith("no NAT rule of the hypervisor rewrites these addresses; look at each node's firewall")
         assert "kubectl -n kube-system logs calico-node-0" in cure

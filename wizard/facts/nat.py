@@ -99,7 +99,8 @@ def flows_of(ctx: Context) -> tuple[Flow, ...]:
     for name, networks in ((bridge.name, _lan(ctx)) if bridge else ("", []), (isolated and isolated.name, [])):
         ranges = [*networks, *([isolated.cidr] if isolated and name == isolated.name else [])]
         known = [Flow(name, each, each.version) for each in (*ranges, *pods)] if name else []
-        unknown = [Flow(name, None, version) for version in (4, 6)] if name and not ranges else []
+        spoken = {each.version for each in ranges}
+        unknown = [Flow(name, None, version) for version in (4, 6) if version not in spoken] if name else []
         found += [*known, *unknown]
     return tuple(found)
 

@@ -33,7 +33,7 @@ def cure_for(ctx: Context, found: Rewriting, kind: str) -> Cure | Finding:
     if kind == "exempt-bridged":
         return Cure(prefix="iif != 0 " if nft else "-m physdev ! --physdev-is-bridged ")
     if kind == "exempt-lan":
-        return _exempt_lan(found, nft)
+        return _exempt_lan(ctx, found, nft)
     if found.rule.sourced:
         why = f"{found} names a source already, and that source has guests in it"
         return Finding("sourced", why, "set `nat: exempt-bridged`, or narrow the rule down yourself", WHERE)
@@ -66,20 +66,21 @@ def _obstacle(ctx: Context, found: Rewriting) -> Finding | None:
 # ---------------------------------------------------------------- the LAN is let off
 
 
-def _exempt_lan(found: Rewriting, nft: bool) -> Cure | Finding:
+def _exempt_lan(ctx: Context, found: Rewriting, nft: bool) -> Cure | Finding:
     networks = ranges(found.flows)
-    if networks is None:
-        why = f"which range the guests have on {found.flows[0].bridge} is not known, and {found} hits them all"
-        cure = "give the bridge its address in cluster.yaml, or set `nat: exempt-bridged`"
-        return Finding("no-range", why, cure, WHERE)
+    for flow in found.flows:
+        if flow.network not in networks:
+            why = f"which IPv{flow.version} range the guests have on {flow.bridge} is not known, and {found} hits it"
+            is_lan = ctx.cluster.bridge is not None and flow.bridge == ctx.cluster.bridge.name
+            give = f"give the bridge its IPv{flow.version} address in cluster.yaml, or " if is_lan else ""
+            return Finding("no-range", why, f"{give}set `nat: exempt-bridged`", WHERE)
     return Cure(before=exemptions(networks, nft))
 
 
-def ranges(flows: Iterable[Flow]) -> tuple[Network, ...] | None:
-    """The networks of these flows, each once; None where one is not known, or is a single machine."""
-    found = [flow.network for flow in flows]
-    known = [network for network in found if network is not None and network.num_addresses > 1]
-    return tuple(dict.fromkeys(known)) if len(known) == len(found) else None
+def ranges(flows: Iterable[Flow]) -> tuple[Network, ...]:
+    """The networks of these flows, each once, but for what is not known, or is a single machine."""
+    found = (flow.network for flow in flows)
+    return tuple(dict.fromkeys(each for each in found if each is not None and each.num_addresses > 1))
 
 
 def exemptions(networks: Iterable[Network], nft: bool) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ def _exempt(found: tuple[Rewriting, ...]) -> Iterator[Action]:
         table, chain = group[0].table, group[0].chain
         flows: list[Flow] = [flow for each in group for flow in each.flows]
         first = min((each.rule for each in group), key=lambda rule: _place(table, chain, rule))
-        for rule in exemptions(ranges(flows) or (), table.tool == "nft"):
+        for rule in exemptions(ranges(flows), table.tool == "nft"):
             yield _nft_insert(table, chain, first, rule) if table.tool == "nft" else _insert(table, chain, first, rule)
 
 

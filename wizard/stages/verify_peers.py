@@ -119,8 +119,11 @@ def _cure(ctx: Context, found: Speakers) -> str:
 
 
 def _hits(rule: Rewriting, address: str) -> bool:
+    neighbor = ip_address(address) if address else None
     return rule.file is None and any(
-        flow.network is None or ip_address(address) in flow.network for flow in rule.flows if address
+        neighbor.version == flow.version and (flow.network is None or neighbor in flow.network)
+        for flow in rule.flows
+        if neighbor
     )
 
 
