@@ -153,6 +153,10 @@ def test_a_foreign_rule_that_says_the_same_keeps_its_name() -> None:
     assert isinstance(plan({}, changed=with_rules(*foreign, ROUTE, ROUTE6)), Nothing)
     lines = commands(do({}, changed=with_rules(foreign[0], ROUTE, ROUTE6)))
     assert lines == ["ufw prepend allow proto tcp from ::/0 to any port 22 comment 'homek8s: SSH'"]
+    route = replace(ROUTE6, comment="mine")
+    assert commands(do({}, changed=with_rules(SSH, SSH6, route))) == [
+        "ufw route allow in on br0 out on br0 from 0.0.0.0/0 comment 'homek8s: br0 to itself'"
+    ]
 
 
 def test_a_foreign_rule_is_never_taken_out() -> None:
@@ -162,8 +166,9 @@ def test_a_foreign_rule_is_never_taken_out() -> None:
 
 def test_a_route_of_ours_that_is_no_longer_listed_goes() -> None:
     old = replace(ROUTE, in_on="wg0", comment="homek8s: wg0 to br0")
-    assert commands(do({}, changed=with_rules(*ON.rules, old))) == [
-        "ufw --force route delete allow in on wg0 out on br0"
+    others = replace(old, to="::/0", source="::/0", comment="mine")
+    assert commands(do({}, changed=with_rules(*ON.rules, old, others))) == [
+        "ufw --force route delete allow in on wg0 out on br0 from 0.0.0.0/0"
     ]
 
 
@@ -184,9 +189,10 @@ def test_what_turns_ssh_away_before_our_rule_is_overtaken(before: UfwRule, moved
     found = plan({}, changed=with_rules(before, *ON.rules))
     assert isinstance(found, Do) == moved, found
     if isinstance(found, Do):
+        source = before.to if before.version == 6 else "0.0.0.0/0"
         assert commands(found) == [
-            "ufw --force delete allow proto tcp from any to any port 22",
-            "ufw prepend allow proto tcp from any to any port 22 comment 'homek8s: SSH'",
+            f"ufw --force delete allow proto tcp from {source} to any port 22",
+            f"ufw prepend allow proto tcp from {source} to any port 22 comment 'homek8s: SSH'",
         ]
 
 
@@ -210,15 +216,30 @@ def test_what_closes_and_what_stops_is_said() -> None:
         ),
     }
     closed, port, route, forwarding = do(NFS, changed=changed).notes
+    assert "from enp4s0 to enp5s0; from enp5s0 to enp4s0, unless" in forwarding
     assert closed == "These listen, and are closed to other machines: nginx (8080/tcp). `allow` opens them."
     assert "{from: any, port: 51820, proto: udp, comment: WireGuard wg0}" in port
     assert "{in: wg0, out: br0}" in route
-    assert "Between enp4s0, enp5s0 that stops" in forwarding
     Cluster.model_validate(
         wanted({"allow": [{"from": "any", "port": 51820, "proto": "udp", "comment": "WireGuard wg0"}]}).model_dump(
             by_alias=True, exclude_none=True, mode="json"
         )
     )
+
+
+def test_a_route_lets_its_own_pair_pass_and_no_other() -> None:
+    ways = tuple(Link(name, "", addresses=(Address("10.0.0.1/8"),)) for name in ("br0", "docker0", "wg0"))  # type: ignore[arg-type]
+    foreign = UfwRule("route:allow", in_on="docker0", out_on="wg0", comment="mine")
+    changed: dict[AnyFact[Any], Any] = {
+        LINKS: Links(ways),
+        WIREGUARD: Wireguard((Tunnel("wg0", ("10.8.0.1/24",)),)),
+        UFW: replace(ON, rules=(foreign,), ip_forward=True),
+    }
+    tunnel, forwarding = do({"routes": [{"in": "br0", "out": "docker0"}]}, changed=changed).notes
+    assert "{in: wg0, out: br0}" in tunnel
+    assert "doing so from br0 to wg0; from docker0 to br0; from wg0 to docker0, unless" in forwarding
+    pairs = [("br0", "docker0"), ("br0", "wg0"), ("docker0", "br0"), ("wg0", "docker0"), ("wg0", "br0")]
+    assert do({"routes": [{"in": one, "out": other} for one, other in pairs]}, changed=changed).notes == ()
 
 
 # ---------------------------------------------------------------- refused, off, left alone

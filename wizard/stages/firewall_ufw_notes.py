@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import permutations
 
 from wizard.cluster.sections import Ufw
 from wizard.facts.network import LINKS, Links
@@ -21,8 +22,8 @@ def notes(ctx: Context, section: Ufw, seen: Seen, wanted: tuple[Wanted, ...]) ->
     rules = (*(rule for rule in seen.rules if not rule.ours), *(rule for each in wanted for rule in each.tuples))
     return (
         *_closing(ctx, seen, rules),
-        *_tunnels(ctx, section, rules),
-        *_forwarding(ctx, section, seen),
+        *_tunnels(ctx, rules),
+        *_forwarding(ctx, seen, rules),
         *_policies(seen),
     )
 
@@ -43,31 +44,40 @@ def _closing(ctx: Context, seen: Seen, rules: tuple[UfwRule, ...]) -> Iterator[s
         yield f"These listen, and {state} to other machines: {', '.join(dict.fromkeys(closed))}. `allow` opens them."
 
 
-def _tunnels(ctx: Context, section: Ufw, rules: tuple[UfwRule, ...]) -> Iterator[str]:
+def _tunnels(ctx: Context, rules: tuple[UfwRule, ...]) -> Iterator[str]:
     bridge = ctx.cluster.bridge
     for tunnel in ctx.see(WIREGUARD).tunnels:
+        name = tunnel.name
         if tunnel.port and not open_to(rules, tunnel.port, "udp"):
-            line = f"{{from: any, port: {tunnel.port}, proto: udp, comment: WireGuard {tunnel.name}}}"
-            yield f"Nobody can begin a connection to {tunnel.name} any more. For `allow`: - {line}"
-        pair = (tunnel.name, bridge.name) if bridge else None
-        if pair and pair not in [(route.in_on, route.out_on) for route in section.routes]:
-            line = f"{{in: {pair[0]}, out: {pair[1]}}}"
-            yield f"What comes in over {pair[0]} is passed to {pair[1]} by rules of others only. For `routes`: - {line}"
+            line = f"{{from: any, port: {tunnel.port}, proto: udp, comment: WireGuard {name}}}"
+            yield f"Nobody can begin a connection to {name} any more. For `allow`: - {line}"
+        if bridge and not _passes(rules, name, bridge.name):
+            line = f"For `routes`: - {{in: {name}, out: {bridge.name}}}"
+            yield f"What comes in over {name} is passed to {bridge.name} by rules of others only. {line}"
 
 
-def _forwarding(ctx: Context, section: Ufw, seen: Seen) -> Iterator[str]:
-    tunnels = ctx.see(WIREGUARD).interfaces
-    ways = [link for link in _ways(ctx.see(LINKS)) if link not in tunnels]
-    if seen.ip_forward and len(ways) > 1 and seen.forward_policy != "ACCEPT" and not section.routes:
+def _forwarding(ctx: Context, seen: Seen, rules: tuple[UfwRule, ...]) -> Iterator[str]:
+    """Every way that packets may take through the host; that from a tunnel to the bridge has been named before."""
+    ways, bridge = _ways(ctx.see(LINKS)), ctx.cluster.bridge
+    named = {(tunnel, bridge.name) for tunnel in ctx.see(WIREGUARD).interfaces if bridge}
+    pairs = [pair for pair in permutations(ways, 2) if pair not in named and not _passes(rules, *pair)]
+    if pairs and seen.ip_forward and seen.forward_policy != "ACCEPT":
+        stops = [(one, ", ".join(to for each, to in pairs if each == one)) for one in ways]
         yield (
-            f"The host passes packets on (net.ipv4.ip_forward is 1). Between {', '.join(ways)} that stops, unless "
-            "`routes` names the pair, or rules of libvirt's, docker's or your own let them pass."
+            "The host passes packets on (net.ipv4.ip_forward is 1). It stops doing so "
+            f"{'; '.join(f'from {one} to {others}' for one, others in stops if others)}, unless `routes` names the "
+            "pair, or rules of libvirt's, docker's or your own let them pass."
         )
 
 
 def _ways(links: Links) -> list[str]:
     """The interfaces with an address of their own, which packets can be routed between."""
     return [link.name for link in links if link.addresses and not link.master and link.name != "lo"]
+
+
+def _passes(rules: tuple[UfwRule, ...], one: str, other: str) -> bool:
+    """Does a rule let everything through from one interface to another."""
+    return any(rule.same(UfwRule("route:allow", in_on=one, out_on=other)) for rule in rules)
 
 
 def _policies(seen: Seen) -> Iterator[str]:

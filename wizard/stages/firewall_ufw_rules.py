@@ -78,25 +78,24 @@ def rule_actions(seen: Seen, wanted: tuple[Wanted, ...]) -> Iterator[Action]:
     for each in wanted:
         yield from _add(seen, each)
     goal = {rule.key for each in wanted for rule in each.tuples}
-    spare = [rule for rule in seen.rules if rule.ours and rule.key not in goal]
-    for words in dict.fromkeys(_spelled(rule) for rule in spare):
-        yield _ufw(
-            "--force", *(("route", "delete") if words[0] == "route" else ("delete",)), *words[words[0] == "route" :]
-        )
+    yield from (_delete(rule) for rule in seen.rules if rule.ours and rule.key not in goal)
 
 
 def _add(seen: Seen, wanted: Wanted) -> Iterator[Action]:
+    """In both families at once where both lack it; else by itself, since ufw would rename what somebody else made."""
     missing = [rule for rule in wanted.tuples if not _has(seen, rule)]
-    hidden = wanted.first and any(_hidden(seen, rule) for rule in wanted.tuples if rule not in missing)
-    if not missing and not hidden:
-        return
-    words, comment = wanted.words, wanted.tuples[0].comment
-    if len(missing) < len(wanted.tuples) and not hidden and any(_foreign(seen, rule) for rule in wanted.tuples):
-        words = _spelled(missing[0])
-    if hidden and any(_ours(seen, rule) for rule in wanted.tuples):
-        yield _ufw("--force", "delete", *words)
+    late = [rule for rule in wanted.tuples if wanted.first and rule not in missing and _hidden(seen, rule)]
+    yield from (_delete(rule) for rule in late)
+    added = [*missing, *late]
     verb = ("prepend",) if wanted.first else ()
-    yield _ufw(*verb, *words, "comment", comment)
+    for words in [wanted.words] if len(added) == len(wanted.tuples) else map(_spelled, added):
+        yield _ufw(*verb, *words, "comment", wanted.tuples[0].comment)
+
+
+def _delete(rule: UfwRule) -> Run:
+    words = _spelled(rule)
+    verb = ("route", "delete") if rule.forwards else ("delete",)
+    return _ufw("--force", *verb, *words[len(verb) - 1 :])
 
 
 def _has(seen: Seen, wanted: UfwRule) -> bool:
@@ -137,9 +136,9 @@ def out_of_reach(seen: Seen, wanted: tuple[Wanted, ...]) -> Iterator[UfwRule]:
 
 
 def _spelled(rule: UfwRule) -> tuple[str, ...]:
-    """The words that ufw knows a rule of ours by; both families at once where it is open to all."""
+    """The words that ufw knows a rule of ours by, in its own family: 0.0.0.0/0 and ::/0 are two rules (ufw(8))."""
     if rule.forwards:
-        return ("route", "allow", "in", "on", rule.in_on, "out", "on", rule.out_on)
+        return ("route", "allow", "in", "on", rule.in_on, "out", "on", rule.out_on, "from", rule.source)
     proto = () if rule.proto == "any" else ("proto", rule.proto)
     port = () if rule.port == "any" else ("port", rule.port)
     return (rule.action, *proto, "from", rule.source, "to", "any", *port)
