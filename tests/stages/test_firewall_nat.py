@@ -220,7 +220,16 @@ def test_several_rules_of_a_chain_keep_their_places() -> None:
     )
     lines = commands(do("restrict-source", changed=live(*rules)))
     assert [line.split(" ")[6] for line in lines if " -I " in line] == ["3", "1"]
-    assert commands(do("exempt-lan", changed=live(*rules))) == [f"iptables-nft -w -t nat -I POSTROUTING 1 {LAN}"]
+
+
+def test_each_rule_gets_its_own_exemption_and_all_of_them_go() -> None:
+    """As in a file: `wg-quick down` of one interface takes out one, and leaves that of another."""
+    rules = ("POSTROUTING -o br0 -j MASQUERADE", "POSTROUTING -s 172.17.0.0/16 -j MASQUERADE", "POSTROUTING -j SNAT")
+    found = do("exempt-lan", changed=live(*rules))
+    assert commands(found) == [f"iptables-nft -w -t nat -I POSTROUTING {place} {LAN}" for place in (3, 1)]
+    runs = [each for each in found.parts[0].actions if isinstance(each, Run) and each.undo]
+    assert [each.unless[2].rpartition(" ")[2] for each in runs] == ["1", "2"]
+    assert len({each.undo for each in runs}) == 1
 
 
 def test_the_way_back_of_a_live_rule_asks_whether_the_cure_is_still_there() -> None:

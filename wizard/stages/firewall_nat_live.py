@@ -1,46 +1,31 @@
 """A cure for live rules: the new rule goes in first, then the old one out; the way back turns that round.
 
-The way back finds out for itself whether the cure is still there: an interface that went down since took it along.
+The way back finds out for itself whether the cure is still there: an interface that went down since took it along,
+and `ufw reload` adds what its before.rules has once more.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterator
 
 from wizard.actions import Action, Run
 from wizard.facts.nat import Rewriting
-from wizard.facts.nat_rules import Flow, Rule, Table
+from wizard.facts.nat_rules import Rule, Table
 from wizard.stages.firewall_nat_cure import Cure, exemptions, ranges
 
 
 def live_actions(cures: tuple[tuple[Rewriting, Cure], ...]) -> Iterator[Action]:
     """From the last rule of a chain to the first, so that the places of the others stay what they are."""
-    for found, cure in sorted(cures, key=lambda each: -each[0].rule.number):
-        if found.table.tool == "nft":
-            yield from _nft_change(found, cure) if cure.prefix else ()
-        elif cure.prefix:
-            yield from _iptables_change(found, cure)
-    yield from _exempt(tuple(found for found, cure in cures if cure.before))
-
-
-def _exempt(found: tuple[Rewriting, ...]) -> Iterator[Action]:
-    """Once per chain, before the first rule of it that rewrites."""
-    chains: dict[tuple[str, str, str, str], list[Rewriting]] = {}
-    for each in found:
-        key = (each.table.tool, each.table.family, each.table.name, each.chain)
-        chains.setdefault(key, []).append(each)
-    for group in chains.values():
-        table, chain = group[0].table, group[0].chain
-        flows: list[Flow] = [flow for each in group for flow in each.flows]
-        first = min((each.rule for each in group), key=lambda rule: _place(table, chain, rule))
-        for rule in exemptions(ranges(flows), table.tool == "nft"):
-            yield _nft_insert(table, chain, first, rule) if table.tool == "nft" else _insert(table, chain, first, rule)
-
-
-def _place(table: Table, chain: str, rule: Rule) -> int:
-    return table.chains[chain].index(rule)
+    ordered = sorted(cures, key=lambda each: -each[0].rule.number)
+    for found, cure in ordered:
+        if cure.prefix:
+            yield from (_nft_change if found.table.tool == "nft" else _iptables_change)(found, cure)
+    exempted = [(found, cure) for found, cure in ordered if cure.before]
+    yield from _insertions([each for each in exempted if each[0].table.tool != "nft"])
+    yield from _nft_insertions([found for found, _ in exempted if found.table.tool == "nft"])
 
 
 # ---------------------------------------------------------------- iptables
@@ -56,8 +41,9 @@ def _iptables_change(found: Rewriting, cure: Cure) -> Iterator[Action]:
     there = iptables(table, "-C", chain, new)
     was = iptables(table, "-C", chain, old)
     put_back = shlex.join(iptables(table, "-I", chain, old, found.rule.number))
-    take_out = shlex.join(iptables(table, "-D", chain, new))
-    back = f"if ! {shlex.join(was)} 2>/dev/null; then {put_back}; fi; {take_out}"
+    at_the_end = shlex.join(iptables(table, "-A", chain, old))  # the chain may have become shorter
+    put_back = f"if ! {put_back} 2>/dev/null; then {at_the_end}; fi"
+    back = f"if ! {shlex.join(was)} 2>/dev/null; then {put_back}; fi; {_take_out(table, chain, new)}"
     yield Run(
         iptables(table, "-I", chain, new, found.rule.number),
         unless=there,
@@ -66,10 +52,26 @@ def _iptables_change(found: Rewriting, cure: Cure) -> Iterator[Action]:
     yield Run(iptables(table, "-D", chain, old), unless=("sh", "-c", f"! {shlex.join(was)}"))
 
 
-def _insert(table: Table, chain: str, first: Rule, rule: str) -> Run:
-    there = iptables(table, "-C", chain, rule)
-    gone = Run(iptables(table, "-D", chain, rule), unless=("sh", "-c", f"! {shlex.join(there)}"))
-    return Run(iptables(table, "-I", chain, rule, _place(table, chain, first) + 1), unless=there, undo=gone)
+def _take_out(table: Table, chain: str, rule: str) -> str:
+    """However often it is there; what cannot be taken out is a failure."""
+    there, gone = (shlex.join(iptables(table, verb, chain, rule)) for verb in ("-C", "-D"))
+    return f"while {there} 2>/dev/null && {gone}; do :; done; ! {there} 2>/dev/null"
+
+
+def _insertions(exempted: list[tuple[Rewriting, Cure]]) -> Iterator[Run]:
+    """Before each rule those of its own, as files have them: what goes down with one interface is none of another's."""
+    copies: Counter[tuple[str, str, str]] = Counter()
+    for found, cure in exempted:
+        table, chain = found.table, found.chain
+        for rule in reversed(cure.before):
+            copies[table.tool, chain, rule] += 1
+            wanted = copies[table.tool, chain, rule] + sum(each.text == rule for each in table.chains[chain])
+            count = f"{table.tool} -w -t nat -S {chain} | grep -cxF -- {shlex.quote(f'-A {chain} {rule}')}"
+            yield Run(
+                iptables(table, "-I", chain, rule, found.rule.number),
+                unless=("sh", "-c", f"test $({count}) -ge {wanted}"),
+                undo=Run(("sh", "-c", _take_out(table, chain, rule))),
+            )
 
 
 # ---------------------------------------------------------------- nft, which knows a rule by a number that changes
@@ -79,6 +81,18 @@ def _nft_change(found: Rewriting, cure: Cure) -> Iterator[Action]:
     old, new = found.rule.text, cure.prefix + found.rule.text
     undo = Run(("sh", "-c", _nft(found.table, found.chain, new, "replace", old)))
     yield Run(("sh", "-c", _nft(found.table, found.chain, old, "replace", new)), words=_words(found, new), undo=undo)
+
+
+def _nft_insertions(exempted: list[Rewriting]) -> Iterator[Run]:
+    """Once per chain, before the first rule of it that rewrites."""
+    chains: dict[tuple[str, str, str], list[Rewriting]] = {}
+    for each in exempted:
+        chains.setdefault((each.table.family, each.table.name, each.chain), []).append(each)
+    for group in chains.values():
+        table, chain = group[0].table, group[0].chain
+        first = min((each.rule for each in group), key=table.chains[chain].index)
+        for rule in exemptions(ranges(flow for each in group for flow in each.flows), nft=True):
+            yield _nft_insert(table, chain, first, rule)
 
 
 def _nft_insert(table: Table, chain: str, first: Rule, rule: str) -> Run:
