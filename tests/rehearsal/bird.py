@@ -1,14 +1,14 @@
-"""Two BIRD peers in namespaces on a bridge, as Calico's nodes are: what masquerading on that bridge breaks."""
+"""BIRD peers in a pair of namespaces on a bridge, as Calico's nodes are: what masquerading on that bridge breaks."""
 
 from __future__ import annotations
 
-from tests.rehearsal.namespaces import join
+from tests.rehearsal.namespaces import ON_BR0, Pair, join_pair
+from tests.rehearsal.tcp import caller
 from wizard.rehearsal import Rehearsal, RehearsalError
 from wizard.rehearsal.waiting import until
 
 AS = 64512
-NAMES = ("peer0", "peer1")
-ADDRESSES = ("192.168.182.140", "192.168.182.141")
+PORT = 179
 REFUSED = "Unexpected connect from unknown address"
 """What BIRD logs when a peer's connection comes from the bridge's own address."""
 
@@ -27,23 +27,33 @@ protocol bgp peer {{
 """
 
 
-def peers(machine: Rehearsal, bridge: str = "br0", addresses: tuple[str, str] = ADDRESSES) -> None:
+def peers(machine: Rehearsal, pair: Pair = ON_BR0) -> None:
     """Make both peers and let them look for each other."""
-    machine.inside("mkdir -p /run/bird-test")
-    for name, address, other in zip(NAMES, addresses, reversed(addresses), strict=True):
-        join(machine, bridge, name, f"{address}/24")
+    join_pair(machine, pair)
+    for name, address, other in zip(pair.names, pair.addresses, reversed(pair.addresses), strict=True):
         config = CONFIG.format(name=name, address=address, other=other, AS=AS)
         machine.inside(
-            f"cat > /run/bird-test/{name}.conf <<'END'\n{config}END\n"
+            f"mkdir -p /run/bird-test; cat > /run/bird-test/{name}.conf <<'END'\n{config}END\n"
             f"systemd-run --quiet --collect --unit=bird-{name} nsenter --net=/run/netns/{name} "
             f"bird -f -c /run/bird-test/{name}.conf -s /run/bird-test/{name}.ctl"
         )
 
 
-def established(machine: Rehearsal, limit: float = 30.0) -> bool:
+def again(machine: Rehearsal, *pairs: Pair) -> None:
+    """The peers look for each other anew, and what the kernel knows of their connections is forgotten."""
+    units = " ".join(f"bird-{name}" for pair in pairs for name in pair.names)
+    machine.inside(f"rm -f /run/bird-test/*.log; conntrack -F 2>/dev/null; systemctl restart {units}")
+
+
+def called_from(machine: Rehearsal, pair: Pair = ON_BR0) -> str:
+    """The address that a peer's next attempt at a session arrives from at the other."""
+    return caller(machine, pair, PORT)
+
+
+def established(machine: Rehearsal, pair: Pair = ON_BR0, limit: float = 30.0) -> bool:
     """Whether both sessions come up within so many seconds."""
     try:
-        until(lambda: all("Established" in state for state in states(machine)) or None, limit, "No session")
+        until(lambda: all("Established" in state for state in states(machine, pair)) or None, limit, "No session")
     except RehearsalError:
         return False
     return True
@@ -54,11 +64,10 @@ def refused(machine: Rehearsal, limit: float = 30.0) -> str:
     return until(lambda: _complaint(machine), limit, f"BIRD did not log {REFUSED!r}")
 
 
-def states(machine: Rehearsal) -> list[str]:
-    """What `birdc show protocols` says of each session; empty while BIRD is not up."""
-    return [
-        machine.inside(f"birdc -s /run/bird-test/{name}.ctl show protocols peer 2>&1", check=False) for name in NAMES
-    ]
+def states(machine: Rehearsal, pair: Pair = ON_BR0) -> list[str]:
+    """What `birdc show protocols` says of each session; an error while BIRD is not up."""
+    shows = (f"birdc -s /run/bird-test/{name}.ctl show protocols peer 2>&1" for name in pair.names)
+    return [machine.inside(show, check=False) for show in shows]
 
 
 def _complaint(machine: Rehearsal) -> str | None:

@@ -5,11 +5,36 @@ from __future__ import annotations
 import shlex
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from wizard.rehearsal import Rehearsal
 
 Shell = Callable[[str], str]
 """Runs a sh script somewhere and returns its output; a failure raises."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two of them on one bridge."""
+
+    bridge: str
+    names: tuple[str, str]
+    addresses: tuple[str, str]
+
+
+ON_BR0 = Pair("br0", ("peer0", "peer1"), ("192.168.182.140", "192.168.182.141"))
+ON_ISOLATED = Pair("kube-isolated", ("iso0", "iso1"), ("192.168.190.140", "192.168.190.141"))
+
+
+def join_pair(machine: Rehearsal, pair: Pair) -> None:
+    for name, address in zip(pair.names, pair.addresses, strict=True):
+        join(machine, pair.bridge, name, f"{address}/64 nodad" if ":" in address else f"{address}/24")
+
+
+def leave(machine: Rehearsal, pair: Pair) -> None:
+    """Remove both, and their cables with them."""
+    for name in pair.names:
+        machine.inside(f"ip netns delete {name}")
 
 
 def join(machine: Rehearsal, bridge: str, name: str, address: str) -> None:
@@ -21,11 +46,6 @@ def join(machine: Rehearsal, bridge: str, name: str, address: str) -> None:
         f"ip -n {name} address add {address} dev eth0\n"
         f"ip -n {name} link set lo up; ip -n {name} link set eth0 up"
     )
-
-
-def leave(machine: Rehearsal, name: str) -> None:
-    """Remove the namespace, and its cable with it."""
-    machine.inside(f"ip netns delete {name}")
 
 
 def within(machine: Rehearsal, name: str) -> Shell:

@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.rehearsal import bird
 from tests.rehearsal.conftest import Hypervisor
-from tests.rehearsal.firewall_on import FirewallOn, articles_host, listen, picture, reaches, values
-from tests.rehearsal.namespaces import join
+from tests.rehearsal.firewall_on import (
+    NFS,
+    FirewallOn,
+    articles_host,
+    before_rules,
+    listen,
+    nftables_of_libvirt,
+    picture,
+    reaches,
+    values,
+)
+from tests.rehearsal.namespaces import ON_BR0, ON_ISOLATED, join_pair, leave
 from tests.rehearsal.planned_on import PlannedOn
-from tests.rehearsal.tcp import tcp_source
+from tests.rehearsal.tcp import between, silent
 from wizard.cluster import Cluster
 from wizard.model import Nothing
+from wizard.rehearsal import Rehearsal
+from wizard.stages import isolated
 from wizard.stages.firewall import BRIDGED, UFW
 
 BOTH = pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+PAIRS = (ON_BR0, ON_ISOLATED)
 STEPS = ("firewall.bridged", "firewall.ufw", "firewall.nat")
 
 
 def wanted(ufw: dict[str, object], **firewall: object) -> Cluster:
     bridge = {"port": "enp4s0", "addresses": ["192.168.182.100/24"]}
     data = {"name": "aki", "hypervisor": {"ssh": "owner@192.168.182.100"}, "bridge": bridge}
-    return Cluster.model_validate({**data, "firewall": {"ufw": ufw, **firewall}})
+    network = {"name": ON_ISOLATED.bridge, "cidr": "192.168.190.0/24"}
+    return Cluster.model_validate({**data, "isolated": network, "firewall": {"ufw": ufw, **firewall}})
 
 
 def nothing_to_do(wizard: FirewallOn) -> None:
@@ -34,76 +50,172 @@ def nothing_to_do(wizard: FirewallOn) -> None:
     assert {step: rows[step]["state"] for step in STEPS} == dict.fromkeys(STEPS, "done"), rows
 
 
-def filters(wizard: FirewallOn) -> None:
-    """ufw closes what is not listed, SSH and NFS answer."""
-    listen(wizard.machine, 2049, 8080)
-    assert "Status: active" in wizard.machine.inside("ufw status")
-    assert [reaches(wizard.machine, port) for port in (22, 2049, 8080)] == [True, True, False]
-    wizard.machine.wait_ssh(5)
+def filters(machine: Rehearsal, let_in: Sequence[int], closed: Sequence[int]) -> None:
+    """ufw is on; what listens and is not let in stays closed to the LAN, and SSH answers."""
+    assert "Status: active" in machine.inside("ufw status")
+    assert [port for port in (*let_in, *closed) if reaches(machine, port)] == [*let_in]
+    machine.wait_ssh(5)
+
+
+def pairs_talk(machine: Rehearsal) -> None:
+    """Over TCP, on the LAN's bridge and on the guests' own, each seen with its own address."""
+    for pair in PAIRS:
+        assert between(machine, pair) == pair.addresses[0]
 
 
 @BOTH
 def test_the_articles_host_is_put_right_for_good_and_back(hypervisor: Hypervisor, tmp_path: Path, suite: str) -> None:
     machine = hypervisor(suite)
     articles_host(machine)
-    before = picture(machine)
+    # Without the article's global ACCEPT, so that it is the rules that let guests through.
+    machine.inside("sed -i 's/^DEFAULT_FORWARD_POLICY=.*/DEFAULT_FORWARD_POLICY=\"DROP\"/' /etc/default/ufw")
+    before_rules(machine)
+    machine.inside("ufw allow 9100/tcp comment mine")
     wizard = FirewallOn(machine, tmp_path / "owner")
-    bird.peers(machine)
+    wizard.ok("apply", "isolated", "--yes")
+    listen(machine, 2049, 8080)
+    before = picture(machine)
+    for pair in PAIRS:
+        bird.peers(machine, pair)
     assert bird.refused(machine)
-    wizard.ok("apply", "firewall", "--yes")
-    assert bird.established(machine)
+    assert reaches(machine, 8080)
+    said = said_before(wizard)
+    applied = wizard.ok("apply", "firewall", "--yes")
+    for pair in PAIRS:
+        assert bird.established(machine, pair)
     assert values(machine) == "000"
     nothing_to_do(wizard)
-    filters(wizard)
+    filters(machine, (22, 2049), (8080,))
+    what_is_no_longer_listed_goes(wizard)
+    no_key_is_anywhere(wizard, said + applied.stdout + applied.stderr)
 
-    machine.inside("systemctl restart wg-quick@wg0")
+    machine.inside("systemctl restart wg-quick@wg0; ufw reload")
     nothing_to_do(wizard)
-    # As docker would: now ufw's rules for the bridge, and the cured masquerade rule, have to hold.
+    pairs_talk(machine)
+    # As docker would: now ufw's rules for the bridges, and the cured masquerade rules, have to hold.
     machine.inside("sysctl -qw net.bridge.bridge-nf-call-iptables=1; conntrack -F 2>/dev/null; true")
-    assert tcp_source(machine, "peer0", "peer1", bird.ADDRESSES[1]) == bird.ADDRESSES[0]
-    machine.inside("ufw reload")
+    pairs_talk(machine)
 
     machine.reboot()
     assert values(machine) == "000"
     nothing_to_do(wizard)
-    filters(wizard)
-    machine.inside("systemctl stop listen-2049 listen-8080")
+    listen(machine, 2049, 8080)
+    filters(machine, (22,), (2049, 8080))
+    machine.inside("systemctl stop listen-2049 listen-8080; ufw reload")
     wizard.ok("undo", "firewall", "--yes")
-    assert picture(machine) == before
+    assert in_any_order(picture(machine)) == in_any_order(before)
     machine.reboot()
-    machine.inside("until iptables -t nat -S POSTROUTING | grep -q MASQUERADE; do sleep 0.1; done")
+    for rule in ("POSTROUTING -o br0 -j MASQUERADE", "LIBVIRT_FWX -i kube-isolated"):
+        machine.inside(f"until iptables-save | grep -qe '-A {rule}'; do sleep 0.1; done")
     assert values(machine) == "111"
-    assert picture(machine) == before
+    assert in_any_order(picture(machine)) == in_any_order(before)
 
 
-def test_filtered_on_purpose_and_back(hypervisor: Hypervisor, tmp_path: Path) -> None:
+def in_any_order(seen: dict[str, Any]) -> dict[str, Any]:
+    """And each once: `ufw reload` adds the NAT rules of before.rules again; at boot any of two comes first."""
+    return {key: set(each) if isinstance(each, list) else each for key, each in seen.items()}
+
+
+def said_before(wizard: FirewallOn) -> str:
+    """What closes and stops is named, with lines for cluster.yaml, which are taken as they are. All that was said."""
+    said = wizard.run("plan", "firewall").stdout
+    assert re.search(r"Note: These listen, and are closed .*nc \(8080/tcp\)", said)
+    assert "2049/tcp" not in said
+    assert "doing so from enp4s0 to br0, wg0; from br0 to enp4s0, wg0; from wg0 to enp4s0, unless" in said
+    offered = re.findall(r"Note: .*(wg0).* For `(allow|routes)`: - (\{.*\})", said)
+    assert [section for _, section, _ in offered] == ["allow", "routes"]
+    port, route = (line for *_, line in offered)
+    wizard.allow(NFS, port, routes=[route])
+    again = wizard.run("plan", "firewall").stdout
+    assert "8080/tcp" in again
+    assert "Note: Nobody can begin a connection" not in again
+    assert "Note: What comes in over" not in again
+    return said + again
+
+
+def what_is_no_longer_listed_goes(wizard: FirewallOn) -> None:
+    kept = [
+        "ufw allow 9100/tcp comment 'mine'",
+        "ufw route allow in on br0 out on br0 comment 'homek8s: br0 to itself'",
+        "ufw route allow in on kube-isolated out on kube-isolated comment 'homek8s: kube-isolated to itself'",
+    ]
+    listed = [
+        "ufw allow from 192.168.182.0/24 to any port 2049 proto tcp comment 'homek8s: NFS'",
+        "ufw allow 51820/udp comment 'homek8s: WireGuard wg0'",
+        "ufw route allow in on wg0 out on br0 comment 'homek8s: wg0 to br0'",
+    ]
+    ssh = "ufw allow from 192.168.182.0/24 to any port 22 proto tcp comment 'homek8s: SSH'"
+    assert added(wizard.machine) == {ssh, *kept, *listed}
+    wizard.allow()
+    wizard.ok("apply", "firewall.ufw", "--yes")
+    assert added(wizard.machine) == {ssh, *kept}
+    filters(wizard.machine, (22,), (2049, 8080))
+
+
+def added(machine: Rehearsal) -> set[str]:
+    return set(machine.inside("ufw show added").splitlines()[1:])
+
+
+def no_key_is_anywhere(wizard: FirewallOn, said: str) -> None:
+    """WireGuard's, whose file was read and changed; what was changed in it is known here."""
+    key = wizard.machine.inside("sed -n 's/^PrivateKey = //p' /etc/wireguard/wg0.conf").strip()
+    wizard.ok("export", "--format", "sh", "-o", str(wizard.directory / "state" / "exported"))
+    assert len(key) == 44
+    assert key not in said + wizard.ok("export").stdout
+    assert wizard.remembers("-s 10.8.0.0/24 -o br0") != []
+    assert wizard.remembers(key) == []
+    places = "/var/lib/homek8s-wizard /root /home /run /tmp /var/log"
+    assert wizard.machine.inside(f"grep -rlF -- '{key}' {places} 2>/dev/null; true") == ""
+
+
+@BOTH
+def test_filtered_on_purpose_and_back(hypervisor: Hypervisor, tmp_path: Path, suite: str) -> None:
     """The module first, then its settings, which ufw would set otherwise; guests still talk, by ufw's own rules."""
-    machine = hypervisor()
+    machine = hypervisor(suite)
     host = PlannedOn(machine, tmp_path)
     on = wanted({}, filter_bridged=True)
+    if suite == "trixie":
+        nftables_of_libvirt(machine)
+    host.apply(isolated.STAGE.steps[0], on)
     machine.inside("ip link add br0 type bridge; ip link set br0 up")
     machine.inside("sysctl -qw net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-arptables=0")
-    machine.inside("echo net/bridge/bridge-nf-call-iptables=0 >>/etc/ufw/sysctl.conf")
+    line = "net/bridge/bridge-nf-call-iptables\\t=\\t0\\n"
+    machine.inside(f"printf '{line}{line}' >>/etc/ufw/sysctl.conf")
     before = picture(machine)
     for step in (BRIDGED, UFW):
         host.apply(step, on)
         assert isinstance(host.plan(step, on), Nothing)
     assert values(machine) == "111"
-    for place in (1, 2):
-        join(machine, "br0", f"n{place}", f"192.168.182.20{place}/24")
-    assert tcp_source(machine, "n1", "n2", "192.168.182.202") == "192.168.182.201"
-    machine.inside("ufw route delete allow in on br0 out on br0")
-    closed = "timeout 2 bash -c '</dev/tcp/192.168.182.202/22' 2>/dev/null; echo $?"
-    assert machine.inside(f"nsenter --net=/run/netns/n1 {closed}").strip() == "124"
+    for pair in PAIRS:
+        join_pair(machine, pair)
+    pairs_talk(machine)
+    without_their_rules_they_do_not(host, suite)
     host.apply(UFW, on)
     machine.reboot()
     assert values(machine) == "111"
     machine.inside("ip link add br0 type bridge; ip link set br0 up")
+    for pair in PAIRS:
+        join_pair(machine, pair)
+    pairs_talk(machine)
+    for pair in PAIRS:
+        leave(machine, pair)
+    listen(machine, 8080)
+    filters(machine, (22,), (8080,))
     for step in (UFW, BRIDGED):
         assert isinstance(host.plan(step, on), Nothing)
         host.run(step, host.undo(step, on))
     machine.inside("sysctl -qw net.bridge.bridge-nf-call-ip6tables=1")
     assert picture(machine) == before
+
+
+def without_their_rules_they_do_not(host: PlannedOn, suite: str) -> None:
+    """But on a bridge of libvirt's, where its rules are among ufw's; and where bridged packets are not filtered."""
+    for pair in PAIRS:
+        host.machine.inside(f"ufw route delete allow in on {pair.bridge} out on {pair.bridge}")
+    assert [silent(host.machine, pair) for pair in PAIRS] == [True, suite == "trixie"]
+    host.machine.inside("sysctl -qw net.bridge.bridge-nf-call-iptables=0")
+    pairs_talk(host.machine)
+    host.machine.inside("sysctl -qw net.bridge.bridge-nf-call-iptables=1")
 
 
 # ---------------------------------------------------------------- the guard

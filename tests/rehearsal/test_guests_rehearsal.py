@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.rehearsal import bird, domains, wireguard
-from tests.rehearsal.namespaces import over_ssh
-from tests.rehearsal.tcp import tcp_source, tcp_source_of_guest
+from tests.rehearsal.namespaces import ON_BR0, over_ssh
+from tests.rehearsal.tcp import between, tcp_source_of_guest
 from wizard.cluster import Cluster
 from wizard.cluster.file import load
 from wizard.rehearsal import BadRequest, Rehearsal, cluster_file
@@ -103,8 +103,8 @@ def test_the_articles_fault_occurs_on_midway_and_ends_with_its_cause(hypervisor:
     machine = hypervisor(midway=True)
     bird.peers(machine)
     assert "192.168.182.101" in bird.refused(machine)
-    assert not bird.established(machine, 5)
-    assert tcp_source(machine, "peer0", "peer1", bird.ADDRESSES[1]) == "192.168.182.101"
+    assert not bird.established(machine, limit=5)
+    assert between(machine, ON_BR0) == "192.168.182.101"
     assert tcp_source_of_guest(machine, "aki0", "aki1", "192.168.182.131") == "192.168.182.101"
     wireguard.remove_rule(machine)
     assert bird.established(machine)

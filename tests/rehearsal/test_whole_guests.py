@@ -16,6 +16,7 @@ from screens.app import end_engine
 from tests.rehearsal import bird
 from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.keyboard import Owner, wizard_app
+from tests.rehearsal.namespaces import ON_ISOLATED
 from tests.rehearsal.pictures import whole
 from tests.rehearsal.tcp import tcp_source_of_guest
 from tests.rehearsal.wizard_on import WizardOn, forwarding_ports, links
@@ -77,8 +78,8 @@ async def test_the_article_half_done_is_finished_by_keyboard_through_a_reboot_an
     assert "enp4s0" in forwarding_ports(machine, "br0")
     assert "enp5s0" not in forwarding_ports(machine, "br0")
     guests_talk(machine, "aki0", "aki1", "aki2")
-    bird.peers(machine, "kube-isolated", ("192.168.190.140", "192.168.190.141"))
-    assert bird.established(machine)
+    bird.peers(machine, ON_ISOLATED)
+    assert bird.established(machine, ON_ISOLATED)
     machine.reboot(power=False)
     nothing_to_do(wizard, *LAN)
     guests_talk(machine, "aki0", "aki1", "aki2")

@@ -62,6 +62,11 @@ class WizardOn:
         assert done.stdout, f"status {done.returncode}\n{done.stderr}"
         return json.loads(done.stdout)
 
+    def remembers(self, secret: str) -> list[Path]:
+        """The files that the wizard keeps on the owner's machine, those of them with this in it."""
+        kept = (path for path in (self.directory / "state").rglob("*") if path.is_file())
+        return [path for path in kept if secret.encode() in path.read_bytes()]
+
     def states(self) -> dict[str, str]:
         return {row["step"]: row["state"] for row in self.json("status")["steps"]}
 
