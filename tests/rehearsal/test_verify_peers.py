@@ -11,6 +11,7 @@ from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.test_join_cni import ClusterOn
 from wizard.facts.pod_network import DETECTION
 from wizard.rehearsal.network import ISOLATED, LAN
+from wizard.rehearsal.waiting import until
 
 NODES = (0, 1)
 FILTERED = "sysctl -qw net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=1"
@@ -78,11 +79,12 @@ def test_peers_move_are_cut_and_are_cured(wizard: ClusterOn) -> None:
 
     # As one that was pinned from its beginning: nothing is noted of that.
     wizard.kubectl(f"-n kube-system set env daemonset/calico-node {DETECTION}=cidr={ISOLATED}.0/24")
-    wizard.kubectl("-n kube-system rollout status daemonset/calico-node --timeout=120s")
-    assert annotated(wizard) == [f"{ISOLATED}.100/24", f"{ISOLATED}.101/24"]
+    pinned = [f"{ISOLATED}.100/24", f"{ISOLATED}.101/24"]
+    until(lambda: annotated(wizard) == pinned or None, 120, "nodes do not name their addresses there")
     the_isolated_network_stays_under_it(wizard)
     wizard.ok("undo", "join.pin", "guests.address@aki1", "--yes", timeout=300)
-    assert annotated(wizard) == [f"{LAN}.130/24", f"{LAN}.131/24"]
+    on_lan = [f"{LAN}.130/24", f"{LAN}.131/24"]
+    until(lambda: annotated(wizard) == on_lan or None, 60, "nodes do not name their addresses on the LAN")
     assert f"{ISOLATED}.101" not in wizard.machine.inside("ip -4 -o addr", host="aki1")
 
 
