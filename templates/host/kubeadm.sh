@@ -25,8 +25,9 @@ kubeadm_heeds() { # PROCESS: while it lives, what is new of the kubelet, or how 
   done
 }
 
-kubelet_since() { # SECOND: its journal from then on, each entry as it is
-  journalctl --unit kubelet --since "@$1" --lines 5000 --output cat --quiet --no-pager 2>/dev/null
+kubelet_since() { # SECOND: its journal from then on; it gives up every ten seconds until kubeadm writes its settings
+  journalctl --unit kubelet --since "@$1" --lines 5000 --output cat --quiet --no-pager 2>/dev/null |
+    grep -v 'open /var/lib/kubelet/config.yaml: no such file or directory' 2>/dev/null
 }
 
 plain_words() { # without the time and place that the kubelet puts before them, as long as a line of a screen

@@ -1,4 +1,4 @@
-"""join.prerequisites on machines of their own: a fresh one, and one set up badly; restarted, and given back."""
+"""join.prerequisites on machines of their own: a fresh one, and one set up badly; what init meets; and given back."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 
-from tests.rehearsal.wizard_on import WizardOn
+from tests.rehearsal.wizard_on import WizardOn, until_said
 from wizard.rehearsal import Rehearsal
 
-FRESH, SPOILED = "aki0", "aki1"
+FRESH, SPOILED = "aki1", "aki0"
 STEP = "join.prerequisites"
+KEY = "kubernetes.asc"
 DOCKERS = '# what docker.com\'s package brings\ndisabled_plugins = ["cri"]\n'
 SWAP = "/swap.img\tnone\tswap\tsw\t0\t0"
 SPOIL = f"""set -e
-apt-get -qq -y install --no-install-recommends containerd >/dev/null 2>&1
+apt-get -qq -y install --no-install-recommends containerd ufw >/dev/null 2>&1
+ufw allow 22/tcp
+ufw --force enable
 cat >/etc/containerd/config.toml <<'END'
 {DOCKERS}END
 systemctl restart containerd
@@ -29,6 +32,26 @@ systemctl enable mine.swap
 hostnamectl set-hostname debian
 sysctl -qw net.bridge.bridge-nf-call-iptables=0
 """
+SWAPS = "/run/rehearsal/swaps"
+"""What a node's /proc/swaps shows: no swap can be switched on in one without the machine that it runs on."""
+SWAP_COMES = f"""set -e
+cp {SWAPS} /root/no-swap
+mkdir /run/systemd/system/hk8s-job-.service.d
+cat >/run/systemd/system/hk8s-job-.service.d/late.conf <<'END'
+[Service]
+ExecStartPre=sh -c 'echo /dev/zram0 partition 524284 0 100 >>{SWAPS}'
+ExecStartPre=systemctl restart kubelet
+END
+systemctl daemon-reload
+"""
+"""Between the wizard's look and kubeadm's, as zram's may. The kubelet gives up meanwhile, as it does after each boot
+until kubeadm has written its settings."""
+SWAP_GOES = f"""set -e
+cp /root/no-swap {SWAPS}
+rm -r /run/systemd/system/hk8s-job-.service.d
+systemctl daemon-reload
+"""
+API = "systemd-run --quiet --collect --unit=api systemd-socket-activate --listen=6443 --accept cat"
 
 
 def wizard_on(machine: Rehearsal, directory: Path) -> WizardOn:
@@ -36,7 +59,10 @@ def wizard_on(machine: Rehearsal, directory: Path) -> WizardOn:
     wizard = WizardOn(machine, directory)
     text = wizard.cluster_file.read_text()
     text = text[: text.index("bridge:\n")] + text[text.index("kubernetes:\n") :]
-    wizard.cluster_file.write_text(re.sub(r"    isolated_.*\n", "", text))
+    text = re.sub(r"    isolated_.*\n", "", text)
+    [key] = re.findall(r"(?m)^    key: (.*)", text)
+    (directory / KEY).write_text(machine.inside(f"curl -fsS {key}", host=FRESH))
+    wizard.cluster_file.write_text(text.replace(f"key: {key}", f"key: {KEY}"))
     return wizard
 
 
@@ -76,8 +102,14 @@ def as_a_node(machine: Rehearsal, host: str) -> None:
     values = machine.inside("sysctl -n net.ipv4.ip_forward net.bridge.bridge-nf-call-iptables", host=host)
     assert values.split() == ["1", "1"]
     assert machine.inside("hostname; cat /etc/hostname", host=host).split() == [host, host]
-    assert machine.inside(f"getent hosts {FRESH}", host=SPOILED).split()[0] == "192.168.182.130"
+    assert machine.inside(f"getent hosts {FRESH}", host=SPOILED).split()[0] == "192.168.182.131"
     assert not machine.inside("grep -E '^[^#].*swap' /etc/fstab || true", host=host)
+
+
+def api_is_open(machine: Rehearsal) -> bool:
+    """From the other node, over TCP."""
+    asked = "timeout 2 bash -c '</dev/tcp/192.168.182.130/6443' && echo open || echo closed"
+    return machine.inside(asked, host=FRESH) == "open\n"
 
 
 @pytest.fixture
@@ -97,16 +129,22 @@ def test_from_fresh_and_from_spoiled_to_done_and_back(two: Rehearsal, tmp_path: 
     assert "there is no kubelet 1.20.9-*" in refused.stderr
 
     wish(wizard, "1.20")
+    two.inside(API, host=SPOILED)
+    assert not api_is_open(two)
     why = planned(wizard, SPOILED)["reason"]
     assert "swap comes back with the next boot (/etc/fstab, dev-zram0.swap, mine.swap)" in why
     assert "serves no Kubernetes (its CRI plugin is switched off)" in why
     assert "it calls itself debian" in why
+    assert "its firewall (ufw) keeps the other nodes out" in why
     wizard.ok("apply", STEP, "--yes", timeout=600)
     for name in (FRESH, SPOILED):
         as_a_node(two, name)
         assert planned(wizard, name)["state"] == "done"
     assert two.inside("cat /etc/containerd/config.toml", host=SPOILED).startswith("version = 2\n# what docker.com's")
     assert f"# homek8s-wizard: no swap on a node of Kubernetes. {SWAP}" in two.inside("cat /etc/fstab", host=SPOILED)
+
+    assert api_is_open(two)
+    two.inside("systemctl stop api", host=SPOILED)
 
     two.reboot(host=SPOILED)
     as_a_node(two, SPOILED)
@@ -115,10 +153,44 @@ def test_from_fresh_and_from_spoiled_to_done_and_back(two: Rehearsal, tmp_path: 
 
     wish(wizard, "1.21")
     other = wizard.run("plan", f"{STEP}@{FRESH}")
-    assert "aki0 has kubelet 1.20.2, kubeadm 1.20.2" not in other.stdout
-    assert "aki0 has kubeadm 1.20.2, and cluster.yaml asks for Kubernetes 1.21" in other.stdout
+    assert f"{FRESH} has kubelet 1.20.2, kubeadm 1.20.2" not in other.stdout
+    assert f"{FRESH} has kubeadm 1.20.2, and cluster.yaml asks for Kubernetes 1.21" in other.stdout
     wish(wizard, "1.20")
 
+    swap_is_named_by_init(wizard)
+    a_kubelet_that_gives_up_is_named_by_init(wizard)
     wizard.ok("undo", STEP, "--yes", timeout=600)
     for name in (FRESH, SPOILED):
         assert picture(two, name) == before[name]
+
+
+def swap_is_named_by_init(wizard: WizardOn) -> None:
+    """kubeadm and we see the same: what comes on after the wizard looked is the reason that the owner reads."""
+    wizard.machine.inside(SWAP_COMES, host=SPOILED)
+    failed = wizard.run("apply", "join.init", "--yes")
+    assert failed.returncode == 1, failed.stderr
+    assert "[ERROR Swap]: running with swap on is not supported" in failed.stderr
+    assert "fault: swap is on\n" in failed.stderr
+    assert "the kubelet gives up" not in failed.stderr
+    assert "Probably: swap is on, and the kubelet does not start where there is any" in failed.stderr
+    found = planned(wizard, SPOILED)
+    assert (found["state"], found["reason"]) == ("todo", "swap is on (/dev/zram0)")
+    assert [each["argv"] for each in found["parts"][0]["actions"]] == [["swapoff", "-a"]]
+    wizard.machine.inside(SWAP_GOES, host=SPOILED)
+
+
+def a_kubelet_that_gives_up_is_named_by_init(wizard: WizardOn) -> None:
+    """While kubeadm waits, and at the end. It would wait for two minutes: it is ended here, by hand."""
+    wizard.machine.inside("cp -p /etc/default/kubelet /root", host=SPOILED)
+    wizard.machine.inside("echo KUBELET_EXTRA_ARGS=--nonsense >/etc/default/kubelet", host=SPOILED)
+    running = wizard.start("apply", "join.init", "--yes")
+    why = "server.go:156] unknown flag: --nonsense"
+    until_said(running, f"… the kubelet: {why}")
+    wizard.machine.inside("pkill -x kubeadm", host=SPOILED)
+    output, _ = running.communicate(timeout=60)
+    assert running.returncode == 1, output
+    assert f"==> the kubelet's errors (journalctl -u kubelet)\n    {why}\n" in output
+    assert f"fault: the kubelet gives up: {why}\n" in output
+    assert "Probably: the kubelet does not stay up; why, it says itself" in output
+    wizard.machine.inside("cp -p /root/kubelet /etc/default/kubelet", host=SPOILED)
+    wizard.ok("undo", "join.init", "--yes", "--destroy", SPOILED, timeout=600)

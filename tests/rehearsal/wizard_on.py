@@ -79,14 +79,19 @@ class WizardOn:
         self.cluster_file.write_text("\n".join(lines) + "\n")
 
 
-def until_part_runs(running: subprocess.Popen[str]) -> str:
+def until_said(running: subprocess.Popen[str], words: str) -> str:
+    """What it said up to the first line with these words."""
     assert running.stdout is not None
     seen = []
     for line in running.stdout:
         seen.append(line)
-        if "==>" in line:
+        if words in line:
             return "".join(seen)
-    raise AssertionError("it ended before its script ran:\n" + "".join(seen))
+    raise AssertionError(f"it ended before it said {words!r}:\n{''.join(seen)}")
+
+
+def until_part_runs(running: subprocess.Popen[str]) -> str:
+    return until_said(running, "==>")
 
 
 def links(machine: Rehearsal) -> dict[str, dict[str, Any]]:

@@ -1,6 +1,4 @@
-"""The words of templates/host/kubeadm.sh that need no node: what they leave alone, wait for, refuse and explain.
-
-And one of reboot.sh, for the same reason."""
+"""The words of templates/host/kubeadm.sh that need no node: what they leave alone, wait for, refuse and explain."""
 
 from __future__ import annotations
 
@@ -10,13 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.stages.nodes_seen import do, seen
 from wizard.actions import Run
 from wizard.diagnose import likely_cause
 from wizard.model import Part
 from wizard.script import compile_part
 from wizard.stages.join_heard import heard
-from wizard.stages.join_init import STEP
 
 RULES = """\
 *filter
@@ -44,9 +40,6 @@ class Host:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.program("journalctl", "true")
-        self.program("ctr", "echo 'io.containerd.grpc.v1  cri  linux/amd64  ok'")
-        self.program("swapon", "true")
 
     def program(self, name: str, script: str) -> None:
         path = self.directory / name
@@ -102,27 +95,6 @@ def test_what_is_waited_for_says_why(host: Host) -> None:
     assert "still not so after 0 s: it is so" in done.stderr
 
 
-def test_kubeadm_fails_with_its_own_status_and_its_reason_last(host: Host) -> None:
-    host.program("kubeadm", "echo '[preflight] Running'; echo '\t[ERROR Port-6443]: Port 6443 is in use' >&2; exit 3")
-    host.program("journalctl", "echo 'F1123 10:14:11.079481   20150 server.go:156] unknown flag: --nonsense'")
-    host.program("swapon", "echo /dev/sda2")
-    done = host.run(Run(("kubeadm_does", "init", "--config", "x")))
-    assert done.returncode == 3
-    assert done.stdout.splitlines()[-5:] == [
-        "server.go:156] unknown flag: --nonsense",
-        "==> kubeadm init ended with status 3",
-        "\t[ERROR Port-6443]: Port 6443 is in use",
-        "fault: swap is on",
-        "fault: the kubelet gives up: server.go:156] unknown flag: --nonsense",
-    ]
-
-
-def test_kubeadm_that_succeeds(host: Host) -> None:
-    host.program("kubeadm", 'echo "$@"')
-    done = host.run(Run(("kubeadm_does", "join", "--config", "x")))
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "join --config x")
-
-
 def test_nothing_is_heeded_any_more_once_its_log_is_gone(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,29 +102,6 @@ def test_nothing_is_heeded_any_more_once_its_log_is_gone(
     host.program("sleep", "true")
     monkeypatch.setenv("heard", str(tmp_path / "gone"))
     assert host.run(Run(("kubeadm_heeds", "1"))).returncode == 0
-
-
-def test_an_init_that_is_finished_is_not_run_again(host: Host, tmp_path: Path) -> None:
-    """The script by itself, run twice: kubeadm would refuse, and would be right."""
-    host.program("kubeadm", "exit 9")
-    [part] = do(STEP.plan(seen(), "aki0")).parts
-    [init] = [each for each in part.actions if isinstance(each, Run) and each.argv[0] == "kubeadm_does"]
-    assert init.unless[:2] == ("sh", "-c")
-    there = Run(init.argv, unless=("true",))
-    assert host.run(there).returncode == 0
-
-
-def test_pods_that_do_not_run_yet_are_waited_for(host: Host) -> None:
-    """What kubectl says beside its answer is no pod."""
-    ask = Run(("system_pods_wait", "kube-system", "calico-system"))
-    rows = ("etcd|Running|True|", "coredns|Running|False|CrashLoopBackOff", "old|Succeeded|False|", "new|Pending||")
-    host.program("kubectl", f"echo 'Warning: old' >&2; printf '%s\\n' {' '.join(map(repr, rows))}")
-    waits = "coredns (CrashLoopBackOff), new (Pending)"
-    assert host.run(ask).stdout.splitlines()[-1] == f"{waits}, {waits}"
-    host.program("kubectl", "echo 'etcd|Running|True|'")
-    assert "etcd" not in host.run(ask).stdout
-    host.program("kubectl", "echo 'E1123 memcache.go'; echo 'The connection was refused' >&2; exit 1")
-    assert host.run(ask).stdout.splitlines()[-1] == "the Kubernetes API does not answer: The connection was refused"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ PACKAGES = (
 )
 
 # At hand for apt, as they are in Debian's archive; what comes from Kubernetes's own repository does not lie here.
-AT_HAND = ("containerd", "conntrack", "ebtables", "ethtool", "iptables", "socat")
+AT_HAND = ("containerd", "conntrack", "ebtables", "ethtool", "iptables", "socat", "ufw")
 
 FINISH = f"""\
 export DEBIAN_FRONTEND=noninteractive
