@@ -1,4 +1,7 @@
-"""join.kubeconfig: the owner's own kubeconfig gains a context that works and keeps all else; no key stays elsewhere."""
+"""join.kubeconfig: the owner's own kubeconfig gains a context that works and keeps all else; no key stays elsewhere.
+
+The cluster has its images from a mirror.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,15 @@ from tests.rehearsal.wizard_on import WizardOn
 
 NODE = "aki0"
 ADMIN = "/etc/kubernetes/admin.conf"
+MIRROR = "mirror.home.arpa/kubernetes"
+IMAGES = "ctr -n k8s.io containers ls | awk 'NR > 1 { print $2 }'"
+FROM_MIRROR = f"""set -e
+apt-get -qq -y install --no-install-recommends containerd >/dev/null 2>&1
+for image in $(ctr -n k8s.io images ls -q | sed -n 's,^k8s.gcr.io/,,p'); do
+  ctr -n k8s.io images tag "k8s.gcr.io/$image" "{MIRROR}/$image"
+done
+"""
+"""Nobody serves a registry here: its images are on the node already, under its name."""
 WORK = """\
 # the cluster at work
 apiVersion: v1
@@ -31,7 +43,11 @@ users:
 
 @pytest.fixture
 def wizard(hypervisor: Hypervisor, tmp_path: Path) -> WizardOn:
-    return WizardOn(hypervisor(nodes=1), tmp_path / "owner")
+    wizard = WizardOn(hypervisor(nodes=1), tmp_path / "owner")
+    text = wizard.cluster_file.read_text()
+    wizard.cluster_file.write_text(text.replace("kubernetes:\n", f"kubernetes:\n  images: {MIRROR}\n"))
+    wizard.machine.inside(FROM_MIRROR, host=NODE)
+    return wizard
 
 
 def state(wizard: WizardOn) -> tuple[str, str]:
@@ -43,6 +59,11 @@ def nodes_seen_with(wizard: WizardOn, file: Path, context: str) -> str:
     """What kubectl, by itself, gets with the owner's file."""
     ask = f"kubectl --kubeconfig=/root/owners --context={context} get nodes -o name"
     return wizard.machine.inside(f"cat >/root/owners <<'END'\n{file.read_text()}\nEND\n{ask}", host=NODE)
+
+
+def runs_from(wizard: WizardOn) -> set[str]:
+    """The registries of all that runs on the node: containers, and the pause that keeps each pod."""
+    return {image.rpartition("/")[0] for image in wizard.machine.inside(IMAGES, host=NODE).split()}
 
 
 def key_of(wizard: WizardOn) -> str:
@@ -63,6 +84,7 @@ def where_is(wizard: WizardOn, key: str, file: Path) -> list[str]:
 
 def test_a_context_beside_what_is_there_and_back(wizard: WizardOn) -> None:
     wizard.ok("apply", "join.init", "--yes", timeout=600)
+    assert runs_from(wizard) == {MIRROR}
     file, name = Path(wizard.environment["KUBECONFIG"]), wizard.status.name
     file.write_text(WORK)
 
