@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from tests.rehearsal import bird_on_nodes, wireguard
 from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.test_join_cni import ClusterOn
 from wizard.facts.pod_network import DETECTION
-from wizard.rehearsal.network import ISOLATED, LAN
+from wizard.rehearsal.network import HYPERVISOR, ISOLATED, LAN
 from wizard.rehearsal.waiting import until
 
 NODES = (0, 1)
@@ -64,6 +65,7 @@ def test_peers_move_are_cut_and_are_cured(wizard: ClusterOn) -> None:
     verdict, reason, cure = checked(wizard, "bgp-sessions")
     assert verdict == "stop"
     assert f"aki0 ({ISOLATED}.100) to aki1 ({ISOLATED}.101): " in reason
+    assert re.search(rf"aki[01] was called from {HYPERVISOR}, which is no node's address", reason), reason
     assert cure.startswith("the hypervisor rewrites what nodes say to each other by `")
     assert "MASQUERADE" in cure
     assert cure.endswith(": homek8s-wizard apply firewall.nat")
