@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
 import signal
-import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,34 +12,34 @@ from pathlib import Path
 import pytest
 
 from tests.rehearsal.conftest import Hypervisor
-from tests.rehearsal.wizard_on import WizardOn
+from tests.rehearsal.wizard_on import WizardOn, until_said
 from wizard.rehearsal import Rehearsal
 
 KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
+TOKENS = f"{KUBECTL} -n kube-system get secrets --field-selector type=bootstrap.kubernetes.io/token -o name"
 TOKEN = r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b"
 KEPT = "/var/lib/homek8s-wizard /run /var/log/journal"
 LONG = 900
+ADDED = "  - name: aki2\n"
+"""Begins the entry of the node that comes later."""
 
 Make = Callable[[], WizardOn]
 
 
 @pytest.fixture
 def wizard_on(hypervisor: Hypervisor, tmp_path: Path) -> Make:
-    """Three machines that can become nodes, prepared; of the hypervisor only Kubernetes is asked for."""
+    """Three machines that can become nodes; of two is known, and of the hypervisor only Kubernetes is asked for."""
 
     def make() -> WizardOn:
         wizard = WizardOn(hypervisor(nodes=3), tmp_path / "owner")
-        only_kubernetes(wizard.cluster_file)
+        text = wizard.cluster_file.read_text()
+        text = re.sub(r"(?m)^(bridge|firewall|isolated):\n(  .*\n)+", "", text)
+        text = re.sub(r"(?m)^    isolated_.*\n", "", text)
+        wizard.cluster_file.write_text(text[: text.index(ADDED)])
         wizard.ok("apply", "join.prerequisites", "--yes", timeout=LONG)
         return wizard
 
     return make
-
-
-def only_kubernetes(file: Path) -> None:
-    """Without the sections about the hypervisor's own network."""
-    text = re.sub(r"(?m)^(bridge|firewall|isolated):\n(  .*\n)+", "", file.read_text())
-    file.write_text(re.sub(r"(?m)^    isolated_.*\n", "", text))
 
 
 def row(wizard: WizardOn, name: str) -> tuple[str, str]:
@@ -49,16 +48,6 @@ def row(wizard: WizardOn, name: str) -> tuple[str, str]:
     rows = wizard.json("status", step)["steps"]
     [found] = [each for each in rows if (each["step"], each["target"]) == (step, target)]
     return str(found["state"]), str(found["reason"])
-
-
-def until(running: subprocess.Popen[str], words: str) -> str:
-    assert running.stdout is not None
-    seen = []
-    for line in running.stdout:
-        seen.append(line)
-        if words in line:
-            return "".join(seen)
-    raise AssertionError(f"it ended before it said {words!r}:\n{''.join(seen)}")
 
 
 def api_ready(machine: Rehearsal) -> None:
@@ -73,20 +62,13 @@ def listed(machine: Rehearsal) -> set[str]:
 
 
 @contextmanager
-def no_token_lasts(machine: Rehearsal) -> Iterator[None]:
-    """Every bootstrap token is taken away as soon as it is made."""
-    over = threading.Event()
-    delete = f"{KUBECTL} -n kube-system delete secret --field-selector type=bootstrap.kubernetes.io/token"
-
-    def work() -> None:
-        while not over.wait(0.2):
-            machine.inside(delete, check=False, host="aki0")
-
-    thread = threading.Thread(target=work)
-    thread.start()
+def tokens_expire(machine: Rehearsal) -> Iterator[None]:
+    """Every bootstrap token is past its time as soon as it is made; Kubernetes does the rest."""
+    past = '{"stringData": {"expiration": "2026-01-01T00:00:00Z"}}'
+    expire = f"{TOKENS} --watch | while read -r each; do {KUBECTL} -n kube-system patch $each -p '{past}'; done"
+    machine.inside(f"systemd-run --quiet --unit=expire sh -c {shlex.quote(expire)}", host="aki0")
     yield
-    over.set()
-    thread.join()
+    machine.inside("systemctl stop expire", host="aki0")
 
 
 def nothing_secret(wizard: WizardOn) -> None:
@@ -104,6 +86,7 @@ def nothing_secret(wizard: WizardOn) -> None:
 def test_a_cluster_is_made_joined_left_and_made_anew(wizard_on: Make) -> None:
     wizard = wizard_on()
     init_is_picked_up(wizard)
+    a_node_is_added(wizard)
     nodes_join_and_leave(wizard)
     what_goes_wrong_is_said(wizard)
     nothing_secret(wizard)
@@ -113,7 +96,7 @@ def test_a_cluster_is_made_joined_left_and_made_anew(wizard_on: Make) -> None:
 def init_is_picked_up(wizard: WizardOn) -> None:
     """The wizard is killed while kubeadm is at work; kubeadm goes on, and the next wizard watches it to its end."""
     running = wizard.start("apply", "join.init", "--yes")
-    until(running, "[kubelet-start]")
+    until_said(running, "[kubelet-start]")
     running.send_signal(signal.SIGKILL)
     running.communicate(timeout=30)
     state, reason = row(wizard, "join.init@aki0")
@@ -123,14 +106,26 @@ def init_is_picked_up(wizard: WizardOn) -> None:
     assert row(wizard, "join.init@aki0")[0] == "done"
     jobs = wizard.machine.inside("ls -d /var/lib/homek8s-wizard/jobs/*join.init*", host="aki0").split()
     assert len(jobs) == 1
+    assert "[init]" not in wizard.machine.inside(f"sh {jobs[0]}/script by-hand", host="aki0"), "it was done"
     assert listed(wizard.machine) == {"aki0"}
 
 
+def a_node_is_added(wizard: WizardOn) -> None:
+    """To a cluster that there is: a new entry, and those that are nodes already know it by its name."""
+    assert "aki2" not in wizard.machine.inside("cat /etc/hosts", host="aki0")
+    text, whole = wizard.cluster_file.read_text(), wizard.status.cluster_file.read_text()
+    wizard.cluster_file.write_text(text + re.sub(r"(?m)^    isolated_.*\n", "", whole[whole.index(ADDED) :]))
+    state, reason = row(wizard, "join.prerequisites@aki0")
+    assert (state, "aki2" in reason) == ("todo", True), reason
+
+
 def nodes_join_and_leave(wizard: WizardOn) -> None:
-    both = wizard.ok("apply", "join.nodes", "--yes", timeout=LONG).stderr
-    assert both.index("on aki2: kubeadm join") < both.index("ended with status 0")
-    assert both.index("on aki1: kubeadm join") < both.index("ended with status 0")
+    said = wizard.ok("apply", "join.nodes", "--yes", timeout=LONG).stderr
+    one, other = (found.start() for found in re.finditer(r"on aki[12]: kubeadm join\n", said))
+    assert "ended with status" not in said[one:other]
     assert listed(wizard.machine) == {"aki0", "aki1", "aki2"}
+    for old in ("aki0", "aki1"):
+        assert "192.168.182.132 aki2" in wizard.machine.inside("getent hosts aki2 | tr -s ' '", host=old)
     api_ready(wizard.machine)
     assert wizard.json("plan", "join.init", "join.nodes")["changes"] == 0
 
@@ -143,10 +138,11 @@ def nodes_join_and_leave(wizard: WizardOn) -> None:
 
 
 def what_goes_wrong_is_said(wizard: WizardOn) -> None:
-    """aki2 is no node now: a token that is gone, a CA that is not the one expected; and then it joins again."""
-    with no_token_lasts(wizard.machine):
+    """aki2 is no node now: a token that has expired, a CA that is not the one expected; and then it joins again."""
+    with tokens_expire(wizard.machine):
         failed = wizard.run("apply", "join.nodes@aki2", "--yes", timeout=LONG)
     assert failed.returncode == 1
+    assert wizard.machine.inside(TOKENS, host="aki0") == "", "expired ones are cleaned away"
     assert "could not find a JWS signature" in failed.stderr
     assert "Probably: the bootstrap token is no longer good, or was taken away" in failed.stderr
 
@@ -170,7 +166,7 @@ def init_is_recovered(wizard: WizardOn) -> None:
     undone = wizard.ok("undo", "join.init", "--yes", "--destroy", "aki0", timeout=LONG)
     assert "kubeadm reset" in undone.stderr
     running = wizard.start("apply", "join.init", "--yes")
-    until(running, "[wait-control-plane]")
+    until_said(running, "[wait-control-plane]")
     wizard.machine.reboot(host="aki0")
     output, _ = running.communicate(timeout=LONG)
     assert running.returncode == 1, output
