@@ -43,6 +43,7 @@ WORKER = """\
     role: worker
     ssh: owner@192.168.182.131
 """
+PLANE = WORKER.replace("worker", "control-plane")
 
 
 def findings(tmp_path: Path, text: str | bytes) -> tuple[InputFinding, ...]:
@@ -89,6 +90,8 @@ GOOD = {
     + CREATE
     + "      memory: 512MiB\n      vcpus: 1\n      disk: 4GiB\n",
     "virtual address": BASE + BRIDGE + "kubernetes: {endpoint: 192.168.182.140}\n" + GUEST,
+    "the only control plane's address": BASE + "kubernetes: {endpoint: 192.168.182.130}\n" + GUEST + WORKER,
+    "several control planes": BASE + "kubernetes: {endpoint: 192.168.182.140}\n" + GUEST + PLANE,
     "BOM and CRLF": "\ufeff" + BASE.replace("\n", "\r\n"),
     "Japanese note": BASE + "firewall: {ufw: {allow: [{from: any, port: 2049, comment: 共有 NFS}]}}\n",
     "LAN that libvirt or docker would use": BASE.replace("182", "122") + BRIDGE.replace("182", "122"),
@@ -204,9 +207,12 @@ ONE = [
     (BASE + "kubernetes: {cni_version: latest}\n", 4, "kubernetes.cni_version", "an exact version"),
     (BASE + "kubernetes: {images: 'https://mirror.home'}\n", 4, "kubernetes.images", "Write mirror.home"),
     (BASE + "kubernetes: {packages: {key: a}}\n", 4, "kubernetes.packages.repository", "is missing"),
-    (BASE + "kubernetes: {}\n" + GUEST + WORKER.replace("worker", "control-plane"), 10, "guests[1].role", "several control planes need an address"),
+    (BASE + "kubernetes: {}\n" + GUEST + PLANE, 10, "guests[1].role", "several control planes need an address"),
     (BASE + "kubernetes: {endpoint: 'k8s:6443'}\n", 4, "kubernetes.endpoint", "names a port"),
     (BASE + "kubernetes: {endpoint: 192.168.182.100}\n", 4, "kubernetes.endpoint", "belongs to another machine"),
+    (BASE + "kubernetes: {endpoint: 192.168.182.131}\n" + GUEST + WORKER, 4, "kubernetes.endpoint", "belongs to another machine"),
+    (BASE + "kubernetes: {endpoint: 192.168.182.130}\n" + GUEST + PLANE, 4, "kubernetes.endpoint", "is one control plane's own"),
+    (BASE + "kubernetes: {endpoint: 192.168.182.131}\n" + GUEST + PLANE, 4, "kubernetes.endpoint", "lost with it (`guests[1].ssh`)"),
     (BASE + "kubernetes: {}\n" + GUEST.replace("control-plane", "worker"), 5, "guests", "no guest is a control plane"),
     # guests
     (BASE + GUEST + WORKER.replace("aki1", "AKI0"), 8, "guests[1].name", "already used (`guests[0].name`)"),

@@ -116,13 +116,17 @@ def machines_apart(values: Values) -> Iterator[Contradiction]:
 
 
 def endpoint_free(values: Values) -> Iterator[Contradiction]:
-    """A virtual address belongs to no machine; the address of a control plane is what leaving it out means."""
+    """A virtual address belongs to no machine; the address of the only control plane is what leaving it out means."""
     text = values.get("kubernetes.endpoint", str)
     address = literal_host(text) if text else None
+    roles = [key for key, role in values.every("guests[].role", str) if role == "control-plane"]
     for machine, key, taken in machines(values):
-        if taken == address and values.get(f"{machine}.role", str) != "control-plane":
-            message = f"{address} already belongs to another machine (`{key}`)"
-            yield Contradiction(("kubernetes.endpoint", key), message, "Use a free address of the LAN, or a name.")
+        own = f"{machine}.role"
+        if taken != address or roles == [own]:
+            continue
+        whose = "is one control plane's own, and the API would be lost with it"
+        message = f"{address} {whose if own in roles else 'already belongs to another machine'} (`{key}`)"
+        yield Contradiction(("kubernetes.endpoint", key), message, "Use a free address of the LAN, or a name.")
 
 
 def isolated_addresses(values: Values) -> Iterator[Contradiction]:
