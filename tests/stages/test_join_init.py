@@ -79,8 +79,11 @@ def test_an_accepted_small_guest_is_not_stopped_by_kubeadm() -> None:
     assert registered["ignorePreflightErrors"] == ["NumCPU", "Mem"]
 
 
-def test_without_one_it_is_said_that_the_address_is_for_good() -> None:
-    assert any("192.168.182.130:6443, the address of aki0, and that is for good" in note for note in do(plan()).notes)
+@pytest.mark.parametrize("wanted", [cluster(), cluster(endpoint="192.168.182.130")], ids=["left out", "said"])
+def test_of_its_own_address_it_is_said_that_it_is_for_good(wanted: Cluster) -> None:
+    found = do(plan(wanted))
+    assert any("192.168.182.130:6443, the address of aki0, and that is for good" in note for note in found.notes)
+    assert config(found)[0]["localAPIEndpoint"]["advertiseAddress"] == "192.168.182.130"
 
 
 def test_a_name_that_nobody_knows_or_that_leads_elsewhere() -> None:
@@ -300,3 +303,11 @@ def test_an_unconnected_runbook_has_it_too() -> None:
     assert config(found)[0]["apiVersion"] == "kubeadm.k8s.io/v1beta4"
     assert config(found)[1]["kubernetesVersion"].startswith("READ-FROM-THE-HOST{kubeadm version")
     assert STEP.look(wanted, "aki0")[0].startswith("ssh owner@192.168.182.130 sudo kubectl")
+
+
+@pytest.mark.parametrize(("endpoint", "elsewhere"), [("192.168.182.129", True), ("k8s-api.home.arpa", False)])
+def test_unconnected_a_virtual_address_is_not_there_yet_and_a_name_is(endpoint: str, elsewhere: bool) -> None:
+    wanted = cluster(endpoint=endpoint)
+    found = do(STEP.plan(Context(wanted, STEP.fresh(wanted)), "aki0"))
+    assert any(f"is {endpoint}, which aki0 does not have" in note for note in found.notes) is elsewhere
+    assert any("does not have" in note for note in found.notes) is elsewhere

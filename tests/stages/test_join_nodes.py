@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from dataclasses import replace
+from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +34,18 @@ from wizard.facts.cgroup import CGROUP_DRIVER
 from wizard.facts.identity import IDENTITY, Identity
 from wizard.facts.kube_nodes import KUBE_NODES, KubeNodes
 from wizard.facts.kubeadm import KUBEADM, Kubeadm
+from wizard.facts.network import LINKS, SSH_PATH, Address, Link, Links
 from wizard.facts.ours import OURS, Ours, Record
 from wizard.model import Blocked, Context, Do, FactUnknown, Nothing, Plan, Refused, Risk, Unknown, Unseen
 from wizard.script import compile_part
 from wizard.stages.join_addresses import resolution
 from wizard.stages.join_nodes import STEP
-from wizard.stages.join_secrets import certificate_key
 
 ALONE = KubeNodes((listed("aki0"),))
 BOTH = KubeNodes((listed("aki0"), listed("aki1")))
 HIGHLY = cluster(("control-plane", "control-plane", "worker"), endpoint="k8s-api.home.arpa")
 NAMED = replace(MADE, endpoint="k8s-api.home.arpa:6443")
+VIRTUAL = "192.168.182.129"
 
 
 def plan(wanted: Cluster | None = None, **changed: Any) -> Plan:
@@ -113,21 +115,46 @@ def test_control_planes_join_one_at_a_time_before_the_workers() -> None:
     assert [STEP.side_by_side(HIGHLY, name) for name in STEP.targets(HIGHLY)] == [False, True]
 
 
-def test_the_certificate_key_alone_is_printed(tmp_path: Path) -> None:
-    """kubeadm says more than the key; and where it fails, what it says is the reason, on stderr."""
-    said = f"[upload-certs] Storing\n[upload-certs] Using certificate key:\n{OTHER}"
-    for program, text in (("kubeadm", f"echo '{said}'; exit $RC"), ("kubectl", "echo kind: ClusterConfiguration")):
-        (tmp_path / program).write_text(f"#!/bin/sh\n{text}\n")
-        (tmp_path / program).chmod(0o755)
-    from wizard.stages.join_config import version_of
+def test_of_a_name_that_leads_to_the_first_it_is_said_what_that_means() -> None:
+    """The default of `seen`: every node takes the endpoint for aki0's own address."""
+    words = "k8s-api.home.arpa:6443 leads to aki0 itself: when aki0 is down, so is the API"
+    assert any(note.startswith(words) for note in do(plan(HIGHLY, made=NAMED)).notes)
+    [name] = resolution(HIGHLY)
+    for elsewhere in ((VIRTUAL,), ("192.168.182.130", "192.168.182.131")):
+        found = do(plan(HIGHLY, made=NAMED, facts={("aki1", name): elsewhere}))
+        assert not any("itself" in note for note in found.notes)
+    assert do(STEP.plan(seen(HIGHLY, aki0=PLANE, nodes=ALONE, made=NAMED), "aki2")).notes == ()
 
-    hole = certificate_key("aki0", "192.168.182.130", version_of("v1.20.2"))
-    for status, out, err in (("0", f"{OTHER}\n", ""), ("1", "", "[upload-certs] Using certificate key:\n")):
-        environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "RC": status}
-        done = subprocess.run(hole.argv, capture_output=True, text=True, env=environment)
-        assert (done.returncode, done.stdout) == (int(status), out)
-        assert done.stderr.endswith(err)
-        assert OTHER not in done.stderr
+
+def test_a_virtual_address_is_of_no_node() -> None:
+    wanted = cluster(("control-plane", "control-plane"), endpoint=VIRTUAL)
+    [address] = resolution(wanted)
+    both = tuple(Address(ip_interface(each)) for each in (f"{VIRTUAL}/32", "192.168.182.130/24"))
+    facts = {
+        ("aki0", SSH_PATH): None,
+        ("aki0", LINKS): Links((Link("enp1s0", "", addresses=both),)),
+        ("aki1", address): (VIRTUAL,),
+    }
+    found = do(plan(wanted, made=replace(MADE, endpoint=f"{VIRTUAL}:6443"), facts=facts))
+    assert f"apiServerEndpoint: {VIRTUAL}:6443" in secret(found).content
+    assert [hole.argv[-1].count("advertiseAddress: 192.168.182.130") for hole in secret(found).holes] == [0, 1]
+    assert not any("itself" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("physical", "said"),
+    [
+        ((), "aki0, aki1, aki2 are guests of one host: when it is down, so is the API."),
+        (("aki1",), "aki0, aki2 are guests of one host: when it is down, so is the API."),
+        (("aki0", "aki1"), ""),
+    ],
+)
+def test_control_planes_on_one_host(physical: tuple[str, ...], said: str) -> None:
+    """Half of etcd's members are one too few."""
+    wanted = cluster(("control-plane",) * 3, endpoint="k8s-api.home.arpa")
+    guests = [guest.model_copy(update={"physical": guest.name in physical}) for guest in wanted.guests]
+    found = do(plan(wanted.model_copy(update={"guests": tuple(guests)}), made=NAMED))
+    assert [note for note in found.notes if "one host" in note] == [said][: bool(said)]
 
 
 # ---------------------------------------------------------------- in it already, or elsewhere
@@ -330,5 +357,6 @@ def test_an_unconnected_runbook_has_it_too() -> None:
         "certificate-key",
         "ca-hash",
     ]
+    assert any("k8s-api.home.arpa:6443 leads to aki0 itself" in note for note in do(STEP.plan(ctx, "aki1")).notes)
     assert "apiVersion: kubeadm.k8s.io/v1beta4" in secret(do(STEP.plan(ctx, "aki2"))).content
     assert STEP.look(wanted, "aki2")[0].startswith("ssh owner@192.168.182.130 sudo kubectl")

@@ -13,7 +13,7 @@ from wizard.cluster import Cluster
 from wizard.facts.network import LINKS, SSH_PATH
 from wizard.marks import commands_in
 from wizard.model import AnyFact, Context, Fact, FactError, Finding, Output
-from wizard.stages import nodes
+from wizard.stages import guest_nics, guests_defaults, nodes
 from wizard.stages.join_config import host_port
 
 Addresses = tuple[str, ...]
@@ -37,7 +37,7 @@ def _on_lan(cluster: Cluster, address: str) -> bool:
     ip = ip_address(address)
     if not isinstance(ip, IPv4Address) or ip.is_loopback or ip.is_link_local:
         return False
-    return not any(ip in taken for taken in _others(cluster)) and address != _endpoint(cluster)
+    return not any(ip in taken for taken in _others(cluster)) and address != _virtual(cluster)
 
 
 def _others(cluster: Cluster) -> Iterator[IPv4Network]:
@@ -50,6 +50,13 @@ def _others(cluster: Cluster) -> Iterator[IPv4Network]:
 
 def _endpoint(cluster: Cluster) -> str:
     return (cluster.kubernetes.endpoint if cluster.kubernetes else None) or ""
+
+
+def _virtual(cluster: Cluster) -> str:
+    """The endpoint, unless cluster.yaml has it as the only control plane's own address."""
+    planes = (guest_nics.guest(cluster, name) for name in nodes.control_planes(cluster))
+    own = [str(guests_defaults.lan_address(cluster, guest)) for guest in planes]
+    return "" if _endpoint(cluster) in own else _endpoint(cluster)
 
 
 def endpoint(ctx: Context) -> str:
@@ -93,4 +100,12 @@ def elsewhere(ctx: Context, name: str) -> Addresses:
     """The addresses of the endpoint, if none is this node's: something else must then pass connections on."""
     host = _endpoint(ctx.cluster)
     found = ctx.see(_resolved(host), name) if host else ()
-    return () if any(ctx.see(LINKS, name).with_address(each) for each in found) else found
+    here = any(each == lan_address(ctx, name) or ctx.see(LINKS, name).with_address(each) for each in found)
+    return () if here else found
+
+
+def leads_to_first(ctx: Context, name: str) -> bool:
+    """Whether this node takes the endpoint's name for the first control plane's own address, and for no other."""
+    host = _endpoint(ctx.cluster)
+    [first] = nodes.first(ctx.cluster)
+    return bool(host) and ctx.see(_resolved(host), name) == (lan_address(ctx, first),)

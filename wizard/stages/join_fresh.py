@@ -22,6 +22,7 @@ from wizard.stages.guests_defaults import lan_address
 from wizard.stages.join_addresses import resolution
 from wizard.stages.join_config import host_port
 from wizard.stages.join_init_parts import CONFIG, PATH
+from wizard.stages.join_names import endpoint_name
 
 DRIVER = read_there('containerd config dump | grep -q "SystemdCgroup = true" && echo systemd || echo cgroupfs')
 OWN_ADDRESS = read_there('hostname -I | cut -d" " -f1')
@@ -59,8 +60,15 @@ def _node(cluster: Cluster, name: str) -> Values:
         (name, SSH_PATH.id): Known(SshPath("", at or OWN_ADDRESS, 22)),
         (name, LINKS.id): Known(Links((Link("enp1s0", "", addresses=addresses),))),
         (name, CGROUP_DRIVER.id): Known(DRIVER),
-        **{(name, fact.id): Known((at or name,)) for fact in resolution(cluster)},
+        **{(name, fact.id): Known((_endpoint(cluster),)) for fact in resolution(cluster)},
     }
+
+
+def _endpoint(cluster: Cluster) -> str:
+    """An address, or where a name leads that only /etc/hosts of the nodes knows: to the first control plane."""
+    [first] = nodes.first(cluster)
+    address = cluster.kubernetes.endpoint if cluster.kubernetes and not endpoint_name(cluster) else None
+    return address or _literal(cluster, first) or OWN_ADDRESS
 
 
 def _literal(cluster: Cluster, name: str) -> str:

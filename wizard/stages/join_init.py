@@ -21,7 +21,7 @@ from wizard.facts.ours import OURS
 from wizard.model import AnyFact, Context, Do, Finding, Known, Nothing, Plan, Refused, Step, Unknown
 from wizard.stages import nodes
 from wizard.stages.guests_domain import yours
-from wizard.stages.join_addresses import elsewhere, endpoint, resolution, unresolved
+from wizard.stages.join_addresses import elsewhere, endpoint, lan_address, resolution, unresolved
 from wizard.stages.join_config import host_port
 from wizard.stages.join_found import remains, unaddressed, under_way, unprepared
 from wizard.stages.join_fresh import fresh_init
@@ -70,7 +70,7 @@ def _fresh(ctx: Context, target: str, node: Kubeadm) -> Plan:
 
 def _notes(ctx: Context, target: str, node: Kubeadm) -> Iterator[str]:
     where = endpoint(ctx)
-    if not kubernetes(ctx).endpoint:
+    if where == host_port(lan_address(ctx, target)):
         yield (
             f"The API is reached at {where}, the address of {target}, and that is for good: {target} must keep the "
             "address, and no second control plane can come. `endpoint:` in cluster.yaml gives it a name of its own."

@@ -18,9 +18,9 @@ from wizard.facts.kube_nodes import KUBE_NODES, KUBECTL, KubeNode
 from wizard.facts.kubeadm import KUBEADM, Kubeadm
 from wizard.facts.network import LINKS, SSH_PATH
 from wizard.model import AnyFact, Blocked, Context, Do, Finding, Nothing, Plan, Refused, Step
-from wizard.stages import nodes
+from wizard.stages import guest_nics, nodes
 from wizard.stages.guests_domain import yours
-from wizard.stages.join_addresses import resolution
+from wizard.stages.join_addresses import leads_to_first, resolution
 from wizard.stages.join_found import remains, unaddressed, under_way, unprepared
 from wizard.stages.join_fresh import fresh_nodes
 from wizard.stages.join_nodes_found import api, first_of, itself, misfit, obstacles
@@ -102,15 +102,29 @@ def _joins(ctx: Context, target: str, node: Kubeadm) -> Plan:
 
 
 def _notes(ctx: Context, target: str) -> Iterator[str]:
-    planes = nodes.control_planes(ctx.cluster)
-    if target in planes and len(planes) % 2 == 0:
+    if target in nodes.control_planes(ctx.cluster):
+        yield from _losses(ctx, target)
+    chief = ctx.see(KUBE_NODES, first_of(ctx)).get(first_of(ctx))
+    if not (chief and chief.ready):
+        yield f"{target} is NotReady until a pod network is there (join.cni)."
+
+
+def _losses(ctx: Context, target: str) -> Iterator[str]:
+    """What several control planes do not help against (DOMAIN S6, section 5)."""
+    planes, first = nodes.control_planes(ctx.cluster), first_of(ctx)
+    if len(planes) % 2 == 0:
         yield (
             f"{len(planes)} control planes bear no more losses than {len(planes) - 1}: etcd needs more than half of "
             "them. Use an odd number."
         )
-    chief = ctx.see(KUBE_NODES, first_of(ctx)).get(first_of(ctx))
-    if not (chief and chief.ready):
-        yield f"{target} is NotReady until a pod network is there (join.cni)."
+    guests = [name for name in planes if not guest_nics.is_physical(ctx.cluster, name)]
+    if len(guests) > 1 and 2 * len(guests) >= len(planes):
+        yield f"{', '.join(guests)} are guests of one host: when it is down, so is the API."
+    if leads_to_first(ctx, target):
+        yield (
+            f"{api(ctx)} leads to {first} itself: when {first} is down, so is the API, until the name leads to another "
+            "control plane. A virtual address that moves by itself (kube-vip, keepalived) is the way around that."
+        )
 
 
 def look(cluster: Cluster, target: str) -> tuple[str, ...]:
