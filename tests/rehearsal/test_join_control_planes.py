@@ -16,7 +16,8 @@ from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.test_join import TOKEN
 from tests.rehearsal.test_join_cni import ClusterOn
 from wizard.rehearsal import Rehearsal, RehearsalError
-from wizard.rehearsal.network import LAN, NODE_NIC
+from wizard.rehearsal.network import ISOLATED, ISOLATED_NIC, LAN, NODE_NIC
+from wizard.rehearsal.waiting import until
 from wizard.stages.join_config import version_of
 from wizard.stages.join_nodes_parts import PATH
 from wizard.stages.join_secrets import certificate_key
@@ -59,6 +60,11 @@ class HighlyAvailable(ClusterOn):
     def members(self) -> list[str]:
         return sorted(each["name"] for each in json.loads(self.kubectl(MEMBERS))["members"])
 
+    def pods_of_aki1_are_led_over_the_isolated_network(self) -> bool | None:
+        pods = self.kubectl("get node aki1 -o jsonpath='{.spec.podCIDR}'")
+        way = f"{pods} via {ISOLATED}.101 dev {ISOLATED_NIC}"
+        return True if way in self.machine.inside("ip route", host="aki0") else None
+
     def api_of(self, node: str) -> str:
         """What its own API server says of itself; nothing where there is none."""
         return self.machine.inside(f"curl -sk --max-time 5 https://{LAN}.13{node[-1]}:6443/readyz || true", host="aki2")
@@ -82,6 +88,7 @@ def all_is_well(wizard: HighlyAvailable) -> None:
     assert all(wizard.ready(node) for node in NODES)
     assert [wizard.api_of(node) for node in NODES] == ["ok", "ok", ""]
     assert wizard.members() == ["aki0", "aki1"]
+    until(wizard.pods_of_aki1_are_led_over_the_isolated_network, 30, "aki0 knows no way to the pods of aki1")
     planned = wizard.json("plan", "join")
     assert (planned["changes"], {row["state"] for row in planned["steps"]}) == (0, {"done"}), planned
 

@@ -1,18 +1,16 @@
-"""Nodes of a rehearsal are machines on which real Kubernetes runs."""
+"""Nodes of a rehearsal are machines beside the hypervisor; that Kubernetes runs on them, the tests of join show."""
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
-from itertools import permutations
 
 import pytest
 
-from tests.rehearsal import kubernetes_by_hand as by_hand
 from tests.rehearsal.test_rehearsal import cli
 from wizard.cluster import file
-from wizard.rehearsal import BadRequest, Boot, Rehearsal, RehearsalError
+from wizard.rehearsal import BadRequest, Boot, Rehearsal, RehearsalError, network
+from wizard.rehearsal.kubernetes_packages import PLACE
 from wizard.rehearsal.waiting import until
 
 Hypervisor = Callable[..., Rehearsal]
@@ -46,12 +44,6 @@ def second_addresses(rehearsal: Rehearsal, *hosts: str) -> None:
     for host in hosts:
         address = f"192.168.190.10{host[-1]}/24"
         rehearsal.inside(f"ip link set enp2s0 up; ip address replace {address} dev enp2s0", host=host)
-
-
-def file_beside_cluster(rehearsal: Rehearsal, name: str) -> str:
-    status = rehearsal.status()
-    assert status
-    return (status.cluster_file.parent / name).read_text()
 
 
 def test_nodes_are_hosts_beside_the_hypervisor(hypervisor: Hypervisor) -> None:
@@ -142,57 +134,7 @@ def test_guests_and_nodes_would_be_the_same_machines() -> None:
 
 def test_the_repository_is_signed(hypervisor: Hypervisor) -> None:
     rehearsal = hypervisor(nodes=2)
-    unsigned = f"echo 'deb {by_hand.REPOSITORY}/ /' > /etc/apt/sources.list.d/kubernetes.list; apt-get update"
+    repository = f"http://{network.ROUTER}:{network.FILES_PORT}/{PLACE}"
+    unsigned = f"echo 'deb {repository}/ /' > /etc/apt/sources.list.d/kubernetes.list; apt-get update"
     with pytest.raises(RehearsalError, match="NO_PUBKEY"):
         rehearsal.inside(unsigned, host="aki0")
-
-
-def test_real_kubernetes_runs_on_them(hypervisor: Hypervisor, record_property: Callable[[str, object], None]) -> None:
-    rehearsal = hypervisor(nodes=2)
-    rehearsal.inside(ISOLATED)
-    all_plugged_in(rehearsal)
-    second_addresses(rehearsal, "aki0", "aki1")
-    began = time.monotonic()
-
-    def done(what: str) -> None:
-        nonlocal began
-        record_property(what, round(time.monotonic() - began))
-        print(f"{what}: {time.monotonic() - began:.0f} s")
-        began = time.monotonic()
-
-    for host in ("aki0", "aki1"):
-        by_hand.install(rehearsal, host)
-        done(f"packages on {host}")
-    by_hand.init(rehearsal)
-    done("init")
-    by_hand.apply(rehearsal, file_beside_cluster(rehearsal, "cni.yaml"))
-    by_hand.join(rehearsal, "aki1")
-    done("join")
-    by_hand.ready(rehearsal, 2)
-    done("all ready")
-    pods = by_hand.probes(rehearsal)
-    for here, there in permutations(pods):
-        page = f"http://{pods[there][1]}:8080/name"
-        assert by_hand.within(rehearsal, pods[here][0], "wget", "-qO-", "-T", "10", page) == f"{there}\n"
-    assert "via 192.168.190.101 dev enp2s0" in rehearsal.inside(f"ip route get {pods['aki1'][1]}", host="aki0")
-    done("pods reach each other")
-    for pod, _ in pods.values():
-        ask = ("nslookup", "-type=a")
-        assert "10.96.0.1" in by_hand.within(rehearsal, pod, *ask, "kubernetes.default.svc.cluster.local")
-        assert "192.168.182.1" in by_hand.within(rehearsal, pod, *ask, "www.example.org")
-    done("pods have DNS")
-    rehearsal.reboot(power=True, host="aki1")
-    second_addresses(rehearsal, "aki1")
-    until(lambda: _answers(rehearsal, "aki1") or None, 120, "The pod on aki1 did not come back after a power cut")
-    done("its pod answers after a power cut")
-
-
-def _answers(rehearsal: Rehearsal, node: str) -> bool:
-    """Whether the probe on this node answers the one on the control plane."""
-    found = {pod["spec"]["nodeName"]: pod for pod in by_hand.items(rehearsal, "pods", "-l", "app=probe")}
-    address, asked = found[node]["status"].get("podIP"), found["aki0"]["metadata"]["name"]
-    page = f"http://{address}:8080/name"
-    try:
-        return by_hand.within(rehearsal, asked, "wget", "-qO-", "-T", "3", page) == f"{node}\n"
-    except RehearsalError:
-        return False
