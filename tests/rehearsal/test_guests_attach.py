@@ -166,10 +166,10 @@ def test_a_guest_that_was_removed_by_hand_is_not_brought_back(paper_on: Make, su
 def test_undo_of_all_goes_past_guests_that_were_removed_by_hand(paper_on: Make) -> None:
     """Of what was set in them nothing can be noted any more, and what was kept of them goes."""
     wizard = paper_on("bookworm", "d0", "d1")
-    wizard.define("d0", start=True)
-    wizard.define("d1")
+    wizard.define("d0", nic(MAC.format(0)), start=True)
+    wizard.define("d1", nic(MAC.format(1)))
     wizard.ok("apply", "guests.reach", "guests.attach", "--yes")
-    wizard.inside("virsh -q destroy d1; virsh -q autostart d1")
+    wizard.inside("virsh -q destroy d1")
     waits = wizard.run("undo", "guests.address@d1", "--yes")
     assert waits.returncode == 1
     assert "start it (virsh start d1), then undo again" in waits.stderr

@@ -115,6 +115,7 @@ def test_made_through_every_interruption_and_taken_back(wizard_on: Make) -> None
     apply_until(wizard, f"write {seed}")
     wizard.machine.inside(f"{kill}; rm -f {seed}")
     assert len(wizard.json("plan", "guests.create")["steps"][-1]["parts"]) == 3
+    assert wizard.run("apply", "guests.create").returncode == 5, "what was under way is settled, and nothing begun"
     apply_until(wizard, "qemu-img convert")
     wizard.machine.inside(kill)
     assert seed in files(wizard)
