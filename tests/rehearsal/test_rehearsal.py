@@ -200,6 +200,11 @@ def test_it_boots_again_when_rebooted_from_inside(hypervisor: Hypervisor, suite:
     assert boot_id(machine) != before
 
 
+def test_what_is_stopped_for_a_moment_is_waited_for_all_the_same(hypervisor: Hypervisor) -> None:
+    """As all is when a machine goes down."""
+    assert hypervisor().inside("kill -STOP $$; echo on") == "on\n"
+
+
 def test_a_poweroff_keeps_it_off_until_the_next_up(hypervisor: Hypervisor) -> None:
     machine = hypervisor()
     machine.inside("echo kept > /var/tmp/disk; systemctl --no-block poweroff")

@@ -56,7 +56,16 @@ def inside(machine: Machine, script: str) -> subprocess.CompletedProcess[str]:
     argv = ["nsenter", f"--target={_leader(machine).pid}", "--mount", "--uts", "--ipc", "--net", "--pid"]
     argv += ["--root", "--wd", "--", "env", "--ignore-environment", "LC_ALL=C.UTF-8", "HOME=/root"]
     argv += ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "sh", "-c", script]
-    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True) as process:
+        while True:
+            try:
+                out, err = process.communicate(timeout=1)
+                return subprocess.CompletedProcess(argv, process.returncode, out, err)
+            except subprocess.TimeoutExpired:
+                # A machine that goes down stops all that runs in it for a moment before it ends it; nsenter(1) stops
+                # with its child, and would stay so.
+                process.send_signal(signal.SIGCONT)
 
 
 def reboot(machine: Machine, power: bool) -> None:
