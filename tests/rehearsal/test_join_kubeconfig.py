@@ -16,7 +16,9 @@ from tests.rehearsal.wizard_on import WizardOn
 NODE = "aki0"
 ADMIN = "/etc/kubernetes/admin.conf"
 MIRROR = "mirror.home.arpa/kubernetes"
-IMAGES = "ctr -n k8s.io containers ls | awk 'NR > 1 { print $2 }'"
+IMAGES = f"""kubectl --kubeconfig={ADMIN} -n kube-system get pods -o jsonpath='{{.items[*].spec.containers[*].image}}'
+containerd config dump | sed -n 's/ *sandbox_image = "\\(.*\\)"/ \\1/p'"""
+"""What pods ask for, and the pause that keeps each; containerd itself knows both names of what it has."""
 FROM_MIRROR = f"""set -e
 apt-get -qq -y install --no-install-recommends containerd >/dev/null 2>&1
 for image in $(ctr -n k8s.io images ls -q | sed -n 's,^k8s.gcr.io/,,p'); do
@@ -62,7 +64,7 @@ def nodes_seen_with(wizard: WizardOn, file: Path, context: str) -> str:
 
 
 def runs_from(wizard: WizardOn) -> set[str]:
-    """The registries of all that runs on the node: containers, and the pause that keeps each pod."""
+    """The registries of all that runs on the node."""
     return {image.rpartition("/")[0] for image in wizard.machine.inside(IMAGES, host=NODE).split()}
 
 

@@ -11,10 +11,11 @@ from tests.rehearsal import bird_on_nodes, wireguard
 from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.test_join_cni import ClusterOn
 from wizard.facts.pod_network import DETECTION
-from wizard.rehearsal.network import HYPERVISOR, ISOLATED, LAN
+from wizard.rehearsal.network import ISOLATED, LAN
 from wizard.rehearsal.waiting import until
 
 NODES = (0, 1)
+HOST = f"{ISOLATED}.1"
 FILTERED = "sysctl -qw net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=1"
 ANYWHERE = "systemctl stop wg-quick@wg0; sed -i 's/ -o br0//' /etc/wireguard/wg0.conf; systemctl start wg-quick@wg0"
 """The article's rule, as it is without the bridge that it names: then it is about every bridge of this host."""
@@ -57,15 +58,15 @@ def test_peers_move_are_cut_and_are_cured(wizard: ClusterOn) -> None:
     assert checked(wizard, "bgp-sessions")[0] == "ok"
     assert checked(wizard, "bgp-network")[:2] == ("ok", f"all within {ISOLATED}.0/24")
 
-    # The article's fault: what one node says to another comes with the host's address.
+    # The article's fault: what one node says to another comes with the host's address, where the host has one.
     wireguard.bring_up(wizard.machine)
-    wizard.machine.inside(f"{ANYWHERE}; {FILTERED}")
+    wizard.machine.inside(f"ip address add {HOST}/24 dev kube-isolated; {ANYWHERE}; {FILTERED}")
     wizard.kubectl("-n kube-system delete pods -l k8s-app=calico-node")
     wizard.kubectl("-n kube-system rollout status daemonset/calico-node --timeout=120s")
     verdict, reason, cure = checked(wizard, "bgp-sessions")
     assert verdict == "stop"
     assert f"aki0 ({ISOLATED}.100) to aki1 ({ISOLATED}.101): " in reason
-    assert re.search(rf"aki[01] was called from {HYPERVISOR}, which is no node's address", reason), reason
+    assert re.search(rf"aki[01] was called from {HOST}, which is no node's address", reason), reason
     assert cure.startswith("the hypervisor rewrites what nodes say to each other by `")
     assert "MASQUERADE" in cure
     assert cure.endswith(": homek8s-wizard apply firewall.nat")

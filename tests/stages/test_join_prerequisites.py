@@ -271,6 +271,9 @@ def test_its_own_name() -> None:
 
 def test_the_names_of_all_nodes() -> None:
     found = do({NODE_FILES: files(**{HOSTS: "127.0.0.1 localhost\n"})})
+    assert found.why == "/etc/hosts does not lead to aki0, aki1"
+    gone = OWN_HOSTS.replace(END, f"192.168.182.139 aki9\n{END}")
+    assert do({NODE_FILES: files(**{HOSTS: gone})}).why == "/etc/hosts leads to what is no longer in cluster.yaml"
     [block] = actions(found)
     assert block.argv == ("put_block", HOSTS, BEGIN, END, "192.168.182.130 aki0", "192.168.182.131 aki1")
     assert block.undo.argv == ("put_block", HOSTS, BEGIN, END)

@@ -94,8 +94,11 @@ def _says(said: tuple[str, ...], name: str) -> bool:
 def lacks(ctx: Context, target: str) -> Iterator[str]:
     if not hostname_fits(ctx, target):
         yield f"it calls itself {ctx.see(NODE_NAMES, target).hostname}"
-    if lines(ctx, target) != ours(ctx, target):
-        yield f"{HOSTS} does not have all names of the cluster"
+    said, before = lines(ctx, target), ours(ctx, target)
+    if missing := [line.split()[1] for line in said if line not in before]:
+        yield f"{HOSTS} does not lead to {', '.join(missing)}"
+    elif said != before:
+        yield f"{HOSTS} leads to what is no longer in cluster.yaml"
     elif _is_rewritten(ctx, target):
         yield f"cloud-init writes {HOSTS} anew at each boot"
 
