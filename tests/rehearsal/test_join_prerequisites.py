@@ -190,6 +190,7 @@ def a_kubelet_that_gives_up_is_named_by_init(wizard: WizardOn) -> None:
     output, _ = running.communicate(timeout=60)
     assert running.returncode == 1, output
     assert f"==> the kubelet's errors (journalctl -u kubelet)\n    {why}\n" in output
+    assert "==> kubeadm init ended with status 143\n" in output
     assert f"fault: the kubelet gives up: {why}\n" in output
     assert "Probably: the kubelet does not stay up; why, it says itself" in output
     wizard.machine.inside("cp -p /root/kubelet /etc/default/kubelet", host=SPOILED)
