@@ -142,17 +142,18 @@ def plain_value(key: str, text: str) -> Any:
     """What is typed for a key as the file would hold it: str, bool, int, keys in braces or a list of them; None for
     nothing."""
     field, word = fields()[pattern(key)], text.strip()
-    if word.startswith("{") and (found := in_braces(word)) is not None:
+    if word.startswith("{"):
+        found = in_braces(word)
         return found if field.many and not key.endswith("]") else found[0]
     if field.many and not key.endswith("]"):
         return [plain_item(field, part.strip()) for part in word.split(",")] if word else []
     return plain_item(field, word) if word else None
 
 
-def in_braces(text: str) -> list[Any] | None:
-    """What is written with braces as on one line of the file, parted by commas; None where that is no YAML."""
+def in_braces(text: str) -> list[Any]:
+    """What is written with braces as on one line of the file, parted by commas; as it is where that is no YAML."""
     document = read(f"[{text}]")
-    return document.root.data if document.root and not document.mistakes else None
+    return document.root.data if document.root and not document.mistakes else [text]
 
 
 def plain_item(field: Field, word: str) -> Any:
