@@ -155,8 +155,8 @@ class StageScreen(Frame):
         """Why F4 would do nothing."""
         if self.too_small:
             return TOO_SMALL
-        if self.wizard.work.busy:
-            return f"Wait: {self.wizard.work.busy}."
+        if self.wizard.work.unsettled:
+            return f"Wait: {self.wizard.work.unsettled}."
         unsaved = self.form and why_unsaved(self.form.draft)
         return unsaved or why_not(self.session.planned(self.session.place), self.session.engine.read_only)
 

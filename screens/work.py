@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+VALUES = "looking for values"
 CHANGED = """\
 {path} was changed by somebody else since the wizard read it, so nothing was saved.
 Read it again keeps what you typed here; then save once more."""
@@ -48,6 +49,11 @@ class Work:
     @property
     def busy(self) -> str:
         return self.under_way[0].words if self.under_way else ""
+
+    @property
+    def unsettled(self) -> str:
+        """In words, what may yet change the plan on the screen; values for a form do not."""
+        return next((call.words for call in self.under_way if call.words != VALUES), "")
 
     @property
     def session(self) -> Session:
@@ -192,7 +198,7 @@ class Work:
             session.suggestions[step.id] = values
             self.app.show_found()
 
-        self.call("looking for values", lambda: engine.suggestions(step), found)
+        self.call(VALUES, lambda: engine.suggestions(step), found)
 
     def check(self, names: Sequence[str]) -> None:
         engine = self.engine

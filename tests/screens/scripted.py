@@ -143,6 +143,11 @@ class Stand:
     apply: Callable[[ScriptedEngine, Sequence[str]], Outcome] = lambda engine, names: engine.work_well(names)
     undo: Callable[[ScriptedEngine, Sequence[str]], Outcome] = lambda engine, names: engine.work_well(names)
     engines: list[ScriptedEngine] = field(default_factory=list)
+    may_find: threading.Event = field(default_factory=threading.Event)
+    """Values for forms are found once it is set, as it is at first."""
+
+    def __post_init__(self) -> None:
+        self.may_find.set()
 
     def __call__(self, file: ClusterFile, settings: Settings, ask: Ask, observer: Observer) -> ScriptedEngine:
         self.engines.append(ScriptedEngine(self, file, ask, observer))
@@ -179,6 +184,7 @@ class ScriptedEngine:
         return tuple(self.stand.plans.get(f"{step.id}@{target}") or usual(step, target) for step, target in steps)
 
     def suggestions(self, step: Step) -> Mapping[str, tuple[Suggestion, ...]]:
+        self.stand.may_find.wait(30)
         return {key: self.stand.found[key] for key in step.fields if key in self.stand.found}
 
     def remembered(self) -> tuple[Standing, ...]:

@@ -11,6 +11,7 @@ from screens.more import MoreDialog
 from screens.page import Page
 from screens.rail import Rail, StepsDialog
 from screens.refusing import why_not
+from screens.work import VALUES
 from tests.screens.scripted import CHECKS, LOOK, RAISE, SEAL, SPAN, planned
 from wizard.actions import Run
 from wizard.events import State
@@ -40,6 +41,18 @@ async def test_what_is_typed_ends_in_the_file_with_its_comments(ride, stand, yam
         assert not stand.engine.called("apply"), "what is typed is planned before it is applied"
         assert row(screen, "bridge.port").control.value == "enp4s0"
         await wizard.pilot.press("f4")
+        await wizard.until(lambda: stand.engine.called("apply"))
+
+
+async def test_values_that_are_still_looked_for_hold_up_nobody(ride, stand):
+    async with ride() as wizard:
+        screen = await wizard.at(SPAN)
+        stand.may_find.clear()
+        wizard.app.session.suggestions.clear()
+        screen.redraw()
+        await wizard.until(lambda: wizard.app.work.busy == VALUES)
+        await wizard.pilot.press("f4")
+        stand.may_find.set()
         await wizard.until(lambda: stand.engine.called("apply"))
 
 
