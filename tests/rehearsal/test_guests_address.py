@@ -141,3 +141,20 @@ def test_another_file_for_the_nic_is_refused_or_adopted(wizard_on: Make) -> None
     in_guest(wizard, "aki1", mend)
     assert reason(wizard, "aki1").endswith("by netplan, from /etc/netplan/60-mine.yaml, which stays as it is")
     assert OWN not in in_guest(wizard, "aki1", "ls /etc/netplan/*")
+    what_nobody_confirms_goes_back(wizard)
+
+
+def what_nobody_confirms_goes_back(wizard: WizardOn) -> None:
+    """The wizard is gone before it could: the guest helps itself."""
+    before = links(wizard, "aki0")
+    running = wizard.start("apply", "guests.address@aki0", "--yes", "--guard-seconds", "30")
+    until_part_runs(running)
+    running.send_signal(signal.SIGKILL)
+    running.communicate(timeout=30)
+    guard = "/var/lib/homek8s-wizard/guard"
+    in_guest(wizard, "aki0", f"while [ -e {guard}/pending ]; do sleep 0.2; done")
+    assert in_guest(wizard, "aki0", f"cut -d ' ' -f 2- {guard}/outcome") == "reverted timer\n"
+    assert OWN not in in_guest(wizard, "aki0", "ls /etc/netplan/*")
+    assert links(wizard, "aki0") == before
+    [row] = [row for row in wizard.json("status", "guests.address")["steps"] if row["target"] == "aki0"]
+    assert row["state"] == "reverted", row
