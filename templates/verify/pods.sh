@@ -152,28 +152,43 @@ for each in $there; do
   size=$(timeout 15 wget -q -O - "http://$ip:8080/mib" 2>/dev/null | wc -c)
   if [ "$size" = 1048576 ]; then say bulk "$to" ok ""; else say bulk "$to" no "$size of 1048576 bytes in 15 s"; fi
 done
-look_up() { timeout 15 nslookup -type=a "$1" >/tmp/why 2>&1; }
-server=$(sed -n "s/^nameserver //p" /etc/resolv.conf | head -n 1)
-for each in dns=kubernetes.default.svc.cluster.local. outside=kubernetes.io.; do
-  if again 2 look_up "${each#*=}"; then say "${each%%=*}" - ok ""
-  else say "${each%%=*}" - no "${each#*=} at $server: $(grep -v "^Server\|^Address\|^$" /tmp/why | tail -n 1)"
+look_up() { timeout 15 nslookup -type=a "$2" >"/tmp/why-$1" 2>&1; }
+resolves() { # KIND NAME
+  if again 2 look_up "$1" "$2"; then say "$1" - ok ""
+  else say "$1" - no "$2 at $server: $(grep -v "^Server\|^Address\|^$" "/tmp/why-$1" | tail -n 1)"
   fi
-done
+}
+server=$(sed -n "s/^nameserver //p" /etc/resolv.conf | head -n 1)
+resolves dns kubernetes.default.svc.cluster.local. &
+resolves outside kubernetes.io. &
+wait
 if again 2 get "http://$service/"; then say service - ok ""; else say service - no "$service: $(tail -n 1 /tmp/why)"; fi
 '
 
-for each in $there; do
-  node=${each%%=*} pod=$(printf '%s\n' "$list" | column "${each%%=*}" 2)
-  say "asking the pod on $node"
+ask() { # NODE: its pod is asked
+  pod=$(printf '%s\n' "$list" | column "$1" 2)
+  say "asking the pod on $1"
   said=$(timeout 20 kubectl -n "$ns" logs "$pod" --tail=1 2>&1)
-  if [ "$said" = serving ]; then result logs "$node" - ok ''; else result logs "$node" - no "$said"; fi
+  if [ "$said" = serving ]; then result logs "$1" - ok ''; else result logs "$1" - no "$said"; fi
   if said=$(timeout 20 kubectl -n "$ns" exec "$pod" -- true 2>&1); then
-    result exec "$node" - ok ''
-    timeout 300 kubectl -n "$ns" exec "$pod" -- sh -c "$asked" sh "$node" "$service" "$there" || say "the pod on $node broke off"
+    result exec "$1" - ok ''
+    timeout 300 kubectl -n "$ns" exec "$pod" -- sh -c "$asked" sh "$1" "$service" "$there" || say "the pod on $1 broke off"
   else
-    result exec "$node" - no "$said"
+    result exec "$1" - no "$said"
   fi
+}
+
+# All at once: one that waits for an answer holds up no other. What they say is put together afterwards, line by line.
+answers=$(mktemp -d) || exit 7
+trap 'remove; rm -rf "$answers"' EXIT
+for each in $there; do
+  ask "${each%%=*}" >"$answers/${each%%=*}" &
+done
+wait
+for each in $there; do
+  cat "$answers/${each%%=*}"
 done
 say "removing the test pods"
+rm -r "$answers"
 remove && trap - EXIT
 printf 'end\t-\t-\tok\t\n'

@@ -122,6 +122,7 @@ def test_made_through_every_interruption_and_taken_back(wizard_on: Make) -> None
     # The wizard alone, in each part: the script goes on, and is found again.
     apply_until(wizard, "Linux version")
     apply_until(wizard, "cloud-init status --wait")
+    another_wizard_leaves_it_alone(wizard)
     apply_until(wizard, "part 3 of 3")
     done = wizard.ok("apply", "guests.create", "--yes")
     assert "aki0 was made here and runs" in done.stderr + done.stdout
@@ -130,6 +131,14 @@ def test_made_through_every_interruption_and_taken_back(wizard_on: Make) -> None
     check_shown_not_applied(wizard)
     check_found_again(wizard)
     check_taken_back(wizard)
+
+
+def another_wizard_leaves_it_alone(wizard: WizardOn) -> None:
+    """It has a journal of its own, and the host is this one's."""
+    other = WizardOn(wizard.machine, wizard.directory.with_name("elsewhere"))
+    refused = other.run("apply", "guests.create", "--yes")
+    assert refused.returncode == 5, refused.stderr
+    assert "another wizard's journal owns this host" in refused.stderr
 
 
 def check_made(wizard: WizardOn) -> None:

@@ -7,6 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,15 +16,27 @@ import click
 
 from wizard import __version__
 from wizard.cli import answers, verbs
-from wizard.cli.kubeconfig import kubeconfig
 from wizard.cli.options import common, connecting, doing
-from wizard.cli.rehearse import rehearse
 from wizard.errors import WizardError
 
 BUG = 70
+BESIDE = ("rehearse", "kubeconfig")
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The verbs; and the groups beside them, imported once they are asked for, as no verb needs what they do."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *BESIDE])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in BESIDE:
+            return super().get_command(ctx, cmd_name)
+        found: click.Command = getattr(import_module(f"wizard.cli.{cmd_name}"), cmd_name)
+        return found
+
+
+@click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="homek8s-wizard")
 @common
 @connecting
@@ -89,8 +102,6 @@ _verb(
         help="A file, by default standard output; for scripts a directory, new or empty or from an earlier export.",
     ),
 )
-cli.add_command(rehearse)
-cli.add_command(kubeconfig)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -34,12 +34,15 @@ _PROLOGUE = """\
 d=$(mktemp -d /run/hk8s-facts.XXXXXX 2>/dev/null || mktemp -d) || exit 71
 trap 'rm -rf "$d"' EXIT
 trap 'exit 143' HUP INT TERM PIPE
-# One command: stdout and stderr to files, cut at their caps; both readers end with the command's time.
+# One command: stdout and stderr to files, cut at their caps; both readers end with the command's time. All facts
+# together run hundreds of programs on a host, so what a shell can do by itself is not given to one more.
 fact() {
   timeout -k 2 "$2" sh -c '
-    { { sh -c "$1" 3>&- </dev/null; echo $? >"$2.rc"; } 2>&1 >&3 3>&- | { head -c ERR_CAP >"$2.err"; cat >/dev/null; }
-    } 3>&1 | head -c OUT_CAP >"$2.out"
-  ' fact "$3" "$d/$1"
+    f=$1 command=$2; set --
+    { { (eval "$command") 3>&- </dev/null; echo $? >"$f.rc"; } 2>&1 >&3 3>&- |
+      { head -c ERR_CAP >"$f.err"; ! read -r more || cat >/dev/null; }
+    } 3>&1 | head -c OUT_CAP >"$f.out"
+  ' fact "$d/$1" "$3"
   # Also late: a process left behind that still holds the output. What was read of it until then is not all.
   case $? in 124|137) echo 124 >"$d/$1.rc";; esac
 }
@@ -47,18 +50,28 @@ fact() {
 
 _EPILOGUE = """\
 wait
-i=0
-while [ "$i" -lt COUNT ]; do
-  f=$d/$i
-  set -- $(cat "$f.rc" 2>/dev/null || echo 70) $(wc -c <"$f.out" || echo 0) $(wc -c <"$f.err" || echo 0)
-  if [ "$2" -ge OUT_CAP ]; then printf 'NONCE %s %s big 0 0\\n' "$i" "$1"
-  else
-    printf 'NONCE %s %s whole %s %s\\n' "$i" "$1" "$2" "$3"
-    cat "$f.out" "$f.err"
-  fi
-  i=$((i + 1))
-done 2>/dev/null
-echo 'NONCE end'
+{
+  cd "$d"
+  files='' bodies='' i=0
+  while [ "$i" -lt COUNT ]; do
+    : >>"$i.out" >>"$i.err"
+    files="$files $i.out $i.err" i=$((i + 1))
+  done
+  set -- $(wc -c $files)
+  i=0
+  while [ "$i" -lt COUNT ]; do
+    read -r rc <"$i.rc" && [ -n "$rc" ] || rc=70
+    if [ "$1" -ge OUT_CAP ]; then echo "NONCE $i $rc big 0 0"
+    else
+      echo "NONCE $i $rc whole $1 $3"
+      bodies="$bodies $i.out $i.err"
+    fi
+    shift 4
+    i=$((i + 1))
+  done
+  echo 'NONCE end'
+  [ -z "$bodies" ] || cat $bodies
+} 2>/dev/null
 """
 
 
@@ -132,7 +145,7 @@ def _longest(facts: Sequence[Fact[Any]]) -> float:
 def facts_script(facts: Sequence[Fact[Any]], nonce: str) -> str:
     """The sh script that runs all commands and prints a frame for each.
 
-    A frame is a line, `NONCE place rc whole|big OUT ERR` (the lengths in bytes), and then those bytes.
+    A line for each, `NONCE place rc whole|big OUT ERR` (the lengths in bytes), then `NONCE end`, then all those bytes.
     """
     lanes = []
     for lane in range(_LANES):
@@ -159,18 +172,21 @@ def parse_frames(stream: bytes, nonce: str) -> dict[int, _Frame]:
 
 
 def _frames(stream: bytes, mark: bytes) -> Iterator[tuple[int, _Frame]]:
+    head, found, bodies = stream.partition(mark + b"end\n")
     at = 0
-    while stream.startswith(mark, at):
-        end = stream.find(b"\n", at)
-        fields = stream[at:end].split()[1:]
-        if end < 0 or len(fields) != 5 or not all(fields[place].isdigit() for place in (0, 1, 3, 4)):
+    for line in head.split(b"\n")[:-1] if found else ():
+        fields = line.removeprefix(mark).split()
+        if (
+            not line.startswith(mark)
+            or len(fields) != 5
+            or not all(fields[number].isdigit() for number in (0, 1, 3, 4))
+        ):
             return
         place, rc, out, err = (int(fields[number]) for number in (0, 1, 3, 4))
-        at = end + 1 + out + err
-        if at > len(stream):
+        start, at = at, at + out + err
+        if at > len(bodies):
             return
-        start = end + 1
-        yield place, _Frame(Output(rc, stream[start : start + out], stream[start + out : at]), fields[2] == b"big")
+        yield place, _Frame(Output(rc, bodies[start : start + out], bodies[start + out : at]), fields[2] == b"big")
 
 
 def _seen(fact: Fact[Any], frame: _Frame) -> Seen:
