@@ -46,8 +46,16 @@ def second_addresses(rehearsal: Rehearsal, *hosts: str) -> None:
         rehearsal.inside(f"ip link set enp2s0 up; ip address replace {address} dev enp2s0", host=host)
 
 
-def test_nodes_are_hosts_beside_the_hypervisor(hypervisor: Hypervisor) -> None:
+def test_nodes_are_bare_machines_of_their_own(hypervisor: Hypervisor) -> None:
     rehearsal = hypervisor(nodes=2)
+    they_are_hosts_beside_the_hypervisor(rehearsal)
+    each_is_a_bare_debian_server(rehearsal)
+    the_cluster_file_asks_for_them(rehearsal)
+    the_cable_of_one_can_be_cut(rehearsal)
+    the_repository_is_signed(rehearsal)
+
+
+def they_are_hosts_beside_the_hypervisor(rehearsal: Rehearsal) -> None:
     status = rehearsal.status()
     assert status
     assert [(host.name, host.address, host.boot) for host in status.hosts] == [
@@ -62,8 +70,7 @@ def test_nodes_are_hosts_beside_the_hypervisor(hypervisor: Hypervisor) -> None:
         rehearsal.inside("true", host="aki2")
 
 
-def test_a_node_is_a_bare_debian_server(hypervisor: Hypervisor) -> None:
-    rehearsal = hypervisor(nodes=2)
+def each_is_a_bare_debian_server(rehearsal: Rehearsal) -> None:
     assert rehearsal.inside("systemctl is-system-running --wait", host="aki1").strip() == "running"
     assert "VERSION_CODENAME=bookworm" in rehearsal.inside("cat /etc/os-release", host="aki1")
     assert rehearsal.inside("command -v containerd kubelet kubeadm iptables || echo none", host="aki1") == "none\n"
@@ -74,8 +81,8 @@ def test_a_node_is_a_bare_debian_server(hypervisor: Hypervisor) -> None:
     assert rehearsal.inside("modprobe -a overlay br_netfilter && swapon --show", host="aki1") == ""
 
 
-def test_its_cluster_file_asks_for_them(hypervisor: Hypervisor) -> None:
-    status = hypervisor(nodes=2).status()
+def the_cluster_file_asks_for_them(rehearsal: Rehearsal) -> None:
+    status = rehearsal.status()
     assert status
     wanted = file.load(status.cluster_file).cluster
     assert [(guest.name, guest.role, guest.physical) for guest in wanted.guests] == [
@@ -86,9 +93,14 @@ def test_its_cluster_file_asks_for_them(hypervisor: Hypervisor) -> None:
     assert (status.cluster_file.parent / wanted.kubernetes.cni.manifest).exists()
 
 
-@pytest.mark.parametrize("power", [False, True])
-def test_one_machine_reboots_and_the_others_stay(hypervisor: Hypervisor, power: bool) -> None:
+def test_machines_reboot_alone_and_their_second_nics_are_plugged_in_again(hypervisor: Hypervisor) -> None:
     rehearsal = hypervisor(nodes=2)
+    for power in (False, True):
+        one_reboots_and_the_others_stay(rehearsal, power)
+    second_nics_are_plugged_in_whenever_the_bridge_is_there(rehearsal)
+
+
+def one_reboots_and_the_others_stay(rehearsal: Rehearsal, power: bool) -> None:
     before = {host: boot_id(rehearsal, host) for host in ("hypervisor", "aki0", "aki1")}
     rehearsal.inside("touch /var/tmp/kept; sync", host="aki1")
     rehearsal.reboot(power, host="aki1")
@@ -97,8 +109,7 @@ def test_one_machine_reboots_and_the_others_stay(hypervisor: Hypervisor, power: 
     rehearsal.inside("test -e /var/tmp/kept", host="aki1")
 
 
-def test_second_nics_are_plugged_in_whenever_the_bridge_is_there(hypervisor: Hypervisor) -> None:
-    rehearsal = hypervisor(nodes=2)
+def second_nics_are_plugged_in_whenever_the_bridge_is_there(rehearsal: Rehearsal) -> None:
     assert plugged_in(rehearsal) == set()
     rehearsal.inside(ISOLATED)
     all_plugged_in(rehearsal)
@@ -115,8 +126,7 @@ def test_second_nics_are_plugged_in_whenever_the_bridge_is_there(hypervisor: Hyp
     rehearsal.inside("! ping -c 1 -w 1 192.168.190.101", host="aki0")
 
 
-def test_the_cable_of_a_node_can_be_cut(hypervisor: Hypervisor) -> None:
-    rehearsal = hypervisor(nodes=2)
+def the_cable_of_one_can_be_cut(rehearsal: Rehearsal) -> None:
     rehearsal.cut(host="aki0")
     rehearsal.inside("ping -c 1 -w 5 192.168.182.131")
     rehearsal.inside("! ping -c 1 -w 1 192.168.182.130")
@@ -132,8 +142,7 @@ def test_guests_and_nodes_would_be_the_same_machines() -> None:
     assert "nodes" in told.stderr
 
 
-def test_the_repository_is_signed(hypervisor: Hypervisor) -> None:
-    rehearsal = hypervisor(nodes=2)
+def the_repository_is_signed(rehearsal: Rehearsal) -> None:
     repository = f"http://{network.ROUTER}:{network.FILES_PORT}/{PLACE}"
     unsigned = f"echo 'deb {repository}/ /' > /etc/apt/sources.list.d/kubernetes.list; apt-get update"
     with pytest.raises(RehearsalError, match="NO_PUBKEY"):
