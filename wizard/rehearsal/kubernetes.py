@@ -5,7 +5,15 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from wizard.rehearsal import kubernetes_build, kubernetes_images, kubernetes_packages, kubernetes_workshop, once
+from wizard.rehearsal import (
+    kubernetes_build,
+    kubernetes_images,
+    kubernetes_packages,
+    kubernetes_store,
+    kubernetes_workshop,
+    once,
+)
+from wizard.rehearsal.node_recipe import NodeRecipe
 from wizard.rehearsal.once import Say
 from wizard.rehearsal.recipe import digest_of
 from wizard.rehearsal.runtime import cache
@@ -14,6 +22,8 @@ REPOSITORY = "repository"
 """Below the kit: what the LAN's file server shows."""
 IMAGES = "images"
 """Below the kit: archives for `ctr images import`."""
+STORE = "store"
+"""Below the kit: what is in /var/lib/containerd once they are imported."""
 
 
 def ensure(say: Say) -> Path:
@@ -27,7 +37,8 @@ def ensure(say: Say) -> Path:
 
 def name() -> str:
     """Changes with anything that changes the kit, except what Debian publishes."""
-    return f"kit-{kubernetes_build.VERSION}-{digest_of([kubernetes_build.name(), _script()])}"
+    made_of = [kubernetes_build.name(), _script(), NodeRecipe().name, kubernetes_store.SCRIPT]
+    return f"kit-{kubernetes_build.VERSION}-{digest_of(made_of)}"
 
 
 def _script() -> str:
@@ -41,8 +52,9 @@ def _build(kept: Path, lock: int, say: Say) -> None:
     (building / "out").mkdir(parents=True)
     say("Packing what Kubernetes nodes need; this happens once.")
     try:
-        beside = {"/out": building / "out", "/programs": programs}
-        kubernetes_workshop.work(_script(), beside, building / "scratch", lock, say)
+        scratch, beside = building / "scratch", {"/out": building / "out", "/programs": programs}
+        kubernetes_workshop.work(_script(), beside, scratch, lock, say)
+        kubernetes_workshop.work(kubernetes_store.SCRIPT, beside, scratch, lock, say, NodeRecipe())
         (building / "out").rename(kept)
     finally:
         shutil.rmtree(building, ignore_errors=True)

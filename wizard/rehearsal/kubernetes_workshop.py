@@ -82,13 +82,16 @@ class Workshop:
 WORKSHOP = Workshop()
 
 
-def work(script: str, beside: Mapping[str, Path], scratch: Path, lock: int, say: Say) -> None:
+def work(
+    script: str, beside: Mapping[str, Path], scratch: Path, lock: int, say: Say, tools: tree.Recipe = WORKSHOP
+) -> None:
     """Run a sh script as root in the workshop, with directories of ours `beside` its own (path inside: ours).
 
-    `scratch` holds what the script leaves elsewhere, and is removed at the end. Lines beginning with "I: " are shown.
+    With other `tools` it runs over their tree instead. `scratch` holds what the script leaves elsewhere, and is removed
+    at the end. Lines beginning with "I: " are shown.
     Raise RehearsalError with the script's last lines when it fails.
     """
-    built = tree.ensure(WORKSHOP, say)
+    built = tree.ensure(tools, say)
     shutil.rmtree(scratch, ignore_errors=True)
     try:
         for name in ("upper", "work", "root"):

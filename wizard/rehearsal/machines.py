@@ -24,7 +24,7 @@ class Machine:
 
     `trees` lie under its disk, the uppermost first. `cables` leads from each NIC to a switch on the LAN's side; a NIC
     in `macs` has that MAC address. `files` (path: text and mode) are on a fresh disk, `options` are systemd-nspawn's,
-    and what is at the paths in `plain` lies on no overlay.
+    and what is at the paths in `plain` lies on no overlay, and begins as another directory's copy.
     """
 
     runtime: Runtime
@@ -36,7 +36,7 @@ class Machine:
     options: tuple[str, ...] = ()
     macs: Mapping[str, str] = field(default_factory=dict)
     files: Files = field(default_factory=dict)
-    plain: tuple[str, ...] = ()
+    plain: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def called(self) -> str:
@@ -135,5 +135,5 @@ def _node(runtime: Runtime, spec: Spec, guest: Guest) -> Machine:
         options=node.options(Path(spec.kit)),
         macs={network.ISOLATED_NIC: guest.isolated_mac},
         files=node.FILES,
-        plain=node.PLAIN,
+        plain=node.plain(Path(spec.kit)),
     )

@@ -12,8 +12,10 @@ from wizard.rehearsal import kubernetes
 IMAGES = "/srv/images"
 OURS = "/usr/local/lib/rehearsal"
 
-# containerd's snapshots are overlays themselves, and cannot lie on one.
-PLAIN = ("/var/lib/containerd",)
+
+def plain(kit: Path) -> dict[str, Path]:
+    """containerd's snapshots are overlays themselves, and cannot lie on one."""
+    return {"/var/lib/containerd": kit / kubernetes.STORE}
 
 
 def options(kit: Path) -> tuple[str, ...]:
@@ -79,7 +81,7 @@ for archive in {IMAGES}/*.tar; do
 done
 """
 
-# No registry can be reached: images are there as soon as containerd is.
+# No registry can be reached: images are there as soon as containerd is, also where its store was removed with it.
 CONTAINERD = f"""\
 [Service]
 ExecStartPost={OURS}/images

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from wizard.rehearsal import network
+from wizard.rehearsal import kubernetes_store, network
 from wizard.rehearsal.identity import HOST_KEY_TYPES, password_hash
 from wizard.rehearsal.machines import Machine
 from wizard.rehearsal.runtime import write
@@ -36,8 +36,9 @@ def fresh(machine: Machine) -> None:
         _put(machine.upper, machine.tree, Path(path), text, mode)
     _give_home(machine.upper, machine.tree)
     machine.root.mkdir(exist_ok=True)
-    for plain in machine.plain:
-        machine.beside(plain).mkdir(parents=True)
+    for path, store in machine.plain.items():
+        machine.beside(path).parent.mkdir(exist_ok=True)
+        kubernetes_store.copy(store, machine.beside(path))
     # Its existence says that everything above is complete.
     machine.work.mkdir()
 
