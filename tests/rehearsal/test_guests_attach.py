@@ -89,9 +89,8 @@ def test_room_is_seen_as_libvirt_sees_it_and_without_it_the_guest_is_booted_cold
     assert wizard.definition() == before
 
 
-@BOTH
-def test_what_is_there_in_part_is_completed_with_its_own_mac(paper_on: Make, suite: str) -> None:
-    wizard = paper_on(suite, "d0", "d1")
+def test_what_is_there_in_part_is_completed_with_its_own_mac(paper_on: Make) -> None:
+    wizard = paper_on("bookworm", "d0", "d1")
     wizard.define("d0", start=True)
     wizard.define("d1", start=True)
     attach = "virsh -q attach-interface {} network kube-isolated --model virtio --mac {} {}"
@@ -106,9 +105,8 @@ def test_what_is_there_in_part_is_completed_with_its_own_mac(paper_on: Make, sui
     assert wizard.definition("d1") == own
 
 
-@BOTH
-def test_two_nics_another_ones_mac_and_no_guest_at_all(paper_on: Make, suite: str) -> None:
-    wizard = paper_on(suite)
+def test_two_nics_another_ones_mac_and_no_guest_at_all(paper_on: Make) -> None:
+    wizard = paper_on()
     absent = wizard.run(*ATTACH)
     assert absent.returncode == 5
     assert "there is no guest d0 on the hypervisor" in absent.stderr
@@ -133,9 +131,8 @@ def test_two_nics_another_ones_mac_and_no_guest_at_all(paper_on: Make, suite: st
 # ---------------------------------------------------------------- somebody else was there too
 
 
-@BOTH
-def test_undo_is_refused_with_a_diff_where_somebody_changed_the_definition(paper_on: Make, suite: str) -> None:
-    wizard = paper_on(suite)
+def test_undo_is_refused_with_a_diff_where_somebody_changed_the_definition(paper_on: Make) -> None:
+    wizard = paper_on()
     before = wizard.define()
     wizard.ok(*ATTACH)
     wizard.inside("virsh dumpxml --inactive --security-info d0 >/root/ours.xml")
@@ -152,9 +149,8 @@ def test_undo_is_refused_with_a_diff_where_somebody_changed_the_definition(paper
     assert wizard.definition() == before
 
 
-@BOTH
-def test_a_guest_that_was_removed_by_hand_is_not_brought_back(paper_on: Make, suite: str) -> None:
-    wizard = paper_on(suite)
+def test_a_guest_that_was_removed_by_hand_is_not_brought_back(paper_on: Make) -> None:
+    wizard = paper_on()
     wizard.define()
     wizard.ok(*ATTACH)
     wizard.inside("virsh -q undefine d0")
@@ -215,9 +211,8 @@ def complete(wizard: OnPaper, before: str) -> None:
     assert wizard.left() == ""
 
 
-@BOTH
-def test_killed_cut_off_and_with_libvirtd_restarted_it_goes_on(paper_on: Make, suite: str) -> None:
-    wizard = paper_on(suite)
+def test_killed_cut_off_and_with_libvirtd_restarted_it_goes_on(paper_on: Make) -> None:
+    wizard = paper_on()
     before = wizard.define(start=True)
     running = wizard.start(*ATTACH)
     until_part_runs(running)

@@ -216,9 +216,8 @@ def test_moved_and_booted_cold_and_back_as_it_was(hypervisor: Hypervisor, tmp_pa
     assert wizard.left() == ""
 
 
-@BOTH
-def test_one_mac_twice_is_said_before_anything_runs(hypervisor: Hypervisor, tmp_path: Path, suite: str) -> None:
-    wizard = OnPaper(hypervisor(suite), tmp_path / "owner", ("d0",))
+def test_one_mac_twice_is_said_before_anything_runs(hypervisor: Hypervisor, tmp_path: Path) -> None:
+    wizard = OnPaper(hypervisor(), tmp_path / "owner", ("d0",))
     wizard.define("d0", nic("52:54:00:a0:00:10"))
     wizard.define("clone", nic("52:54:00:a0:00:10"))
     done = wizard.run(*REACH)
