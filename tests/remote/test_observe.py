@@ -106,10 +106,20 @@ def test_commands_have_no_stdin_and_do_not_meet() -> None:
     assert seen[3].out != b"/tmp\n"
 
 
-def test_a_process_left_behind_is_late_not_waited_for() -> None:
+def test_too_much_output_ends_who_writes_it_and_is_not_read(tmp_path: Path) -> None:
+    facts = [fact("0", "yes"), fact("1", "yes >&2"), fact("2", "echo other")]
+    done = subprocess.run(["sh", "-s"], input=facts_script(facts, NONCE).encode(), capture_output=True, check=True)
+    frames = parse_frames(done.stdout, NONCE)
+    assert (frames[0].too_big, frames[0].output.out, frames[1].too_big) == (True, b"", False)
+    assert len(frames[1].output.err) == ERR_CAP
+    assert frames[2].output.text == "other\n"
+    assert len(done.stdout) < 2 * ERR_CAP
+
+
+def test_a_process_left_behind_is_not_waited_for() -> None:
     start = time.monotonic()
-    seen = locally("echo before; setsid sleep 3 & echo $!", limit=1)
-    assert seen[0].rc == 124
+    seen = locally("echo before; setsid sleep 3 & echo after")
+    assert (seen[0].rc, seen[0].text) == (0, "before\nafter\n")
     assert time.monotonic() - start < 3
 
 

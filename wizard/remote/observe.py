@@ -34,17 +34,12 @@ _PROLOGUE = """\
 d=$(mktemp -d /run/hk8s-facts.XXXXXX 2>/dev/null || mktemp -d) || exit 71
 trap 'rm -rf "$d"' EXIT
 trap 'exit 143' HUP INT TERM PIPE
-# One command: stdout and stderr to files, cut at their caps; both readers end with the command's time. All facts
-# together run hundreds of programs on a host, so what a shell can do by itself is not given to one more.
-fact() {
-  timeout -k 2 "$2" sh -c '
-    f=$1 command=$2; set --
-    { { (eval "$command") 3>&- </dev/null; echo $? >"$f.rc"; } 2>&1 >&3 3>&- |
-      { head -c ERR_CAP >"$f.err"; ! read -r more || cat >/dev/null; }
-    } 3>&1 | head -c OUT_CAP >"$f.out"
-  ' fact "$d/$1" "$3"
-  # Also late: a process left behind that still holds the output. What was read of it until then is not all.
-  case $? in 124|137) echo 124 >"$d/$1.rc";; esac
+# No file of a command grows beyond what is read of it; what writes on is ended (setrlimit(2): RLIMIT_FSIZE).
+ulimit -c 0
+ulimit -f BLOCKS
+fact() { # PLACE SECONDS COMMAND
+  timeout -k 2 "$2" sh -c "$3" >"$d/$1.out" 2>"$d/$1.err"
+  echo $? >"$d/$1.rc"
 }
 """
 
@@ -61,9 +56,14 @@ wait
   i=0
   while [ "$i" -lt COUNT ]; do
     read -r rc <"$i.rc" && [ -n "$rc" ] || rc=70
-    if [ "$1" -ge OUT_CAP ]; then echo "NONCE $i $rc big 0 0"
+    if [ "$1" -gt OUT_CAP ]; then echo "NONCE $i $rc big 0 0"
     else
-      echo "NONCE $i $rc whole $1 $3"
+      size=$3
+      if [ "$size" -gt ERR_CAP ]; then
+        size=ERR_CAP
+        head -c ERR_CAP "$i.err" >"$i.cut" && mv "$i.cut" "$i.err"
+      fi
+      echo "NONCE $i $rc whole $1 $size"
       bodies="$bodies $i.out $i.err"
     fi
     shift 4
@@ -156,7 +156,13 @@ def facts_script(facts: Sequence[Fact[Any]], nonce: str) -> str:
         ]
         if calls:
             lanes.append("{\n" + "\n".join(calls) + "\n} </dev/null >/dev/null 2>&1 &\n")
-    constants = {"ERR_CAP": ERR_CAP, "OUT_CAP": OUT_CAP + 1, "COUNT": len(facts), "NONCE": nonce}
+    constants = {
+        "ERR_CAP": ERR_CAP,
+        "OUT_CAP": OUT_CAP,
+        "BLOCKS": OUT_CAP // 512 + 1,
+        "COUNT": len(facts),
+        "NONCE": nonce,
+    }
     return _filled(_PROLOGUE, constants) + "".join(lanes) + _filled(_EPILOGUE, constants)
 
 
