@@ -124,9 +124,12 @@ def networks(machine: Rehearsal) -> set[tuple[str, str, str]]:
 
 def picture(machine: Rehearsal) -> dict[str, Any]:
     """All that undo must bring back: files under /etc, links, addresses, routes, libvirt's networks."""
-    files = machine.inside(
-        "find /etc /usr/lib/systemd -xdev \\( -type f -o -type l \\) ! -path '/etc/libvirt/qemu/networks/autostart/*' "
-        '-exec sh -c \'for f; do [ -L "$f" ] && echo "$f -> $(readlink "$f")" || sha256sum "$f"; done\' sh {} + | sort'
-    )
+    places = "/etc /usr/lib/systemd -xdev ! -path '/etc/libvirt/qemu/networks/autostart/*'"
+    files = machine.inside(f"find {places} -type f -exec sha256sum {{}} +; find {places} -type l -printf '%p -> %l\\n'")
     routes = sorted(json.dumps(route, sort_keys=True) for route in json.loads(machine.inside("ip -j -4 route")))
-    return {"files": files.splitlines(), "links": links(machine), "routes": routes, "networks": networks(machine)}
+    return {
+        "files": sorted(files.splitlines()),
+        "links": links(machine),
+        "routes": routes,
+        "networks": networks(machine),
+    }
