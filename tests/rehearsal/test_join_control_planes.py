@@ -12,9 +12,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tests.rehearsal import traces
+from tests.rehearsal.cluster_on import ClusterOn
 from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.test_join import TOKEN
-from tests.rehearsal.test_join_cni import ClusterOn
 from wizard.rehearsal import Rehearsal, RehearsalError
 from wizard.rehearsal.network import ISOLATED, ISOLATED_NIC, LAN, NODE_NIC
 from wizard.rehearsal.waiting import until

@@ -21,7 +21,6 @@ import pytest
 from wizard.facts.packages import HYPERVISOR_PACKAGES
 from wizard.rehearsal import SUITES, BadRequest, Boot, Rehearsal, RehearsalError
 from wizard.rehearsal.processes import Process
-from wizard.rehearsal.runtime import cache
 from wizard.rehearsal.waiting import until
 
 Hypervisor = Callable[..., Rehearsal]
@@ -483,28 +482,39 @@ def test_a_name_that_cannot_be_is_refused(name: str) -> None:
     assert "no name for a rehearsal" in refused.stderr
 
 
+SMALL_TREE = """
+from wizard.rehearsal import tree
+from wizard.rehearsal.recipe import mmdebstrap
+
+class Small:
+    name = title = "a small tree"
+    def command(self, directory):
+        return mmdebstrap("bookworm", ["dash"], "true", directory, lists=False)
+
+tree.ensure(Small(), lambda said: print(said, flush=True))
+"""
+
+
 def test_a_killed_build_leaves_no_half_tree_and_two_builders_share_one(hypervisor: Hypervisor, tmp_path: Path) -> None:
     hypervisor()  # skips where no rehearsal can run
-    # The guest image is another matter, and long in the building.
-    (tmp_path / "images").symlink_to(cache() / "images")
-    here = {**os.environ, "HOMEK8S_CACHE": str(tmp_path)}
-    command = [sys.executable, "-m", "wizard.cli.rehearse", "up", "--bare", "--name"]
-    with subprocess.Popen([*command, "one"], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, env=here) as first:
-        assert first.stderr
-        until(lambda: "extracting" in first.stderr.readline() or None, 120, "The build did not get going")  # type: ignore[union-attr]
+
+    def build() -> subprocess.Popen[str]:
+        here = {**os.environ, "HOMEK8S_CACHE": str(tmp_path)}
+        command = [sys.executable, "-c", SMALL_TREE]
+        return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, env=here)
+
+    def trees() -> list[str]:
+        return [path.name for path in (tmp_path / "trees").iterdir() if not path.name.startswith(".")]
+
+    with build() as first:
+        assert first.stdout
+        until(lambda: "extracting" in first.stdout.readline() or None, 120, "The build did not get going")  # type: ignore[union-attr]
         first.send_signal(signal.SIGKILL)
-    assert [path for path in (tmp_path / "trees").iterdir() if not path.name.startswith(".")] == []
-    both = [
-        subprocess.Popen([*command, name], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, env=here)
-        for name in ("one", "two")
-    ]
-    try:
-        told = [process.communicate(timeout=300)[1] for process in both]
-        assert [process.returncode for process in both] == [0, 0], told
-        assert any("waiting for it" in text for text in told)
-        assert ["installing essential" in text for text in told].count(True) == 1
-    finally:
-        for name in ("one", "two"):
-            cli("down", "--name", name, env=here)
-    assert len([path for path in (tmp_path / "trees").iterdir() if not path.name.startswith(".")]) == 1
+    assert trees() == []
+    both = [build(), build()]
+    told = [process.communicate(timeout=300)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert any("waiting for it" in text for text in told)
+    assert ["installing essential" in text for text in told].count(True) == 1
+    assert trees() == ["a small tree"]
     shutil.rmtree(tmp_path / "trees")

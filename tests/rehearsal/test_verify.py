@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.rehearsal.cluster_on import ClusterOn
 from tests.rehearsal.conftest import Hypervisor
-from tests.rehearsal.test_join_cni import ClusterOn
 from wizard.facts.bird import SPEAKERS
 from wizard.facts.pods_tried import NAMESPACE, PODS_TRIED
 from wizard.facts.reboot_test import RECORD

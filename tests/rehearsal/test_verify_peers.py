@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.rehearsal import bird_on_nodes, wireguard
+from tests.rehearsal.cluster_on import ClusterOn
 from tests.rehearsal.conftest import Hypervisor
-from tests.rehearsal.test_join_cni import ClusterOn
 from wizard.facts.pod_network import DETECTION
 from wizard.rehearsal.network import ISOLATED, LAN
 from wizard.rehearsal.waiting import until

@@ -6,6 +6,7 @@ import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,9 +79,8 @@ def test_from_fresh_to_done_through_a_reboot_and_back(wizard_on: Callable[..., W
     assert whole(wizard.machine) == before
 
 
-@BOTH
-def test_the_bridge_moves_to_another_card_without_a_loop(wizard_on: Callable[..., WizardOn], suite: str) -> None:
-    wizard = wizard_on(suite)
+def test_the_bridge_moves_to_another_card_without_a_loop(wizard_on: Callable[..., WizardOn]) -> None:
+    wizard = wizard_on()
     before = picture(wizard.machine)
     wizard.wish(port="enp5s0", addresses="[]", gateway="", nameservers="")
     wizard.ok("apply", "--yes")
@@ -101,9 +101,8 @@ def test_the_bridge_moves_to_another_card_without_a_loop(wizard_on: Callable[...
 LOST = {"addresses": "[10.99.99.9/24]", "gateway": "10.99.99.1", "nameservers": ""}
 
 
-@BOTH
-def test_an_address_nobody_can_reach_goes_back_by_the_timer(wizard_on: Callable[..., WizardOn], suite: str) -> None:
-    wizard = wizard_on(suite)
+def test_an_address_nobody_can_reach_goes_back_by_the_timer(wizard_on: Callable[..., WizardOn]) -> None:
+    wizard = wizard_on()
     wizard.ok("apply", "preflight", "--yes")
     before = picture(wizard.machine)
     wizard.wish(**LOST)
@@ -114,9 +113,8 @@ def test_an_address_nobody_can_reach_goes_back_by_the_timer(wizard_on: Callable[
     assert wizard.states()["bridge.port"] == "reverted"
 
 
-@BOTH
-def test_a_restart_before_it_was_confirmed_goes_back(wizard_on: Callable[..., WizardOn], suite: str) -> None:
-    wizard = wizard_on(suite)
+def test_a_restart_before_it_was_confirmed_goes_back(wizard_on: Callable[..., WizardOn]) -> None:
+    wizard = wizard_on()
     wizard.ok("apply", "preflight", "--yes")
     before = picture(wizard.machine)
     wizard.wish(**LOST)
@@ -135,24 +133,31 @@ CHANGING = tuple(step.id for step in HOST if not step.only_checks and step.id !=
 """What there is to do on a plain hypervisor; it has no rule that firewall.nat could cure."""
 
 
-def ready_for(wizard_on: Callable[..., WizardOn], step: str) -> WizardOn:
-    """A machine on which all that comes before `step` is done; one without packages where they are the step."""
-    wizard = wizard_on(bare=step == "preflight.packages")
-    for earlier in CHANGING[: CHANGING.index(step)]:
-        wizard.ok("apply", earlier, "--yes")
-    return wizard
-
-
-@pytest.mark.parametrize("step", CHANGING)
-def test_after_apply_there_is_nothing_and_undo_brings_back_what_was(
-    wizard_on: Callable[..., WizardOn], step: str
+@pytest.mark.parametrize(("bare", "steps"), [(True, CHANGING[:1]), (False, CHANGING[1:])], ids=["packages", "the-rest"])
+def test_each_step_goes_on_after_a_kill_and_a_cut_link_and_is_taken_back(
+    wizard_on: Callable[..., WizardOn], bare: bool, steps: tuple[str, ...]
 ) -> None:
-    wizard = ready_for(wizard_on, step)
-    before = picture(wizard.machine)
-    wizard.ok("apply", step, "--yes")
+    """In their order on one machine, so that each finds done what comes before it."""
+    wizard = wizard_on(bare=bare)
+    for step in steps:
+        before = picture(wizard.machine)
+        killed_in_the_middle_of_a_part_it_goes_on(wizard, step)
+        nothing_is_left_to_do(wizard, step)
+        taken_back_it_is_as_before(wizard, step, before)
+        a_link_cut_in_the_middle_of_a_part_is_waited_out(wizard, step)
+        nothing_is_left_to_do(wizard, step)
+    wizard.ok("apply", "--yes")
+    bridged(wizard)
+    nothing_to_do(wizard)
+
+
+def nothing_is_left_to_do(wizard: WizardOn, step: str) -> None:
     [row] = [row for row in wizard.json("plan", step)["steps"] if row["step"] == step]
     assert row["state"] == "done"
     assert row["parts"] == []
+
+
+def taken_back_it_is_as_before(wizard: WizardOn, step: str, before: dict[str, Any]) -> None:
     wizard.ok("undo", step, "--yes")
     after = picture(wizard.machine)
     if step == "preflight.packages":  # what purging leaves is dpkg's own: its users, and the caches it renews
@@ -160,22 +165,16 @@ def test_after_apply_there_is_nothing_and_undo_brings_back_what_was(
     assert after == before
 
 
-@pytest.mark.parametrize("step", CHANGING)
-def test_killed_in_the_middle_of_a_part_it_goes_on(wizard_on: Callable[..., WizardOn], step: str) -> None:
-    wizard = ready_for(wizard_on, step)
+def killed_in_the_middle_of_a_part_it_goes_on(wizard: WizardOn, step: str) -> None:
     running = wizard.start("apply", step, "--yes")
     until_part_runs(running)
     running.send_signal(signal.SIGKILL)
     running.communicate(timeout=30)
-    done = wizard.ok("apply", "--yes")
+    done = wizard.ok("apply", step, "--yes")
     assert "was under way" in done.stderr
-    bridged(wizard)
-    nothing_to_do(wizard)
 
 
-@pytest.mark.parametrize("step", CHANGING)
-def test_a_link_cut_in_the_middle_of_a_part_is_waited_out(wizard_on: Callable[..., WizardOn], step: str) -> None:
-    wizard = ready_for(wizard_on, step)
+def a_link_cut_in_the_middle_of_a_part_is_waited_out(wizard: WizardOn, step: str) -> None:
     running = wizard.start("apply", step, "--yes")
     seen = until_part_runs(running)
     wizard.machine.cut()
@@ -183,9 +182,6 @@ def test_a_link_cut_in_the_middle_of_a_part_is_waited_out(wizard_on: Callable[..
     wizard.machine.restore()
     output, _ = running.communicate(timeout=200)
     assert running.returncode == 0, seen + output
-    wizard.ok("apply", "--yes")
-    bridged(wizard)
-    nothing_to_do(wizard)
 
 
 def test_a_wizard_elsewhere_with_the_same_file_goes_on_by_taking_over(
@@ -229,7 +225,7 @@ def test_a_guard_left_behind_is_seen_and_what_came_of_it_too(wizard_on: Callable
     wizard.ok("apply", "preflight", "--yes")
     before = picture(wizard.machine)
     wizard.wish(**LOST)
-    running = wizard.start("apply", "bridge.port", "--yes", "--guard-seconds", "25")
+    running = wizard.start("apply", "bridge.port", "--yes", "--guard-seconds", "15")
     wizard.machine.inside("until ip addr show br0 2>/dev/null | grep -q 10.99; do sleep 0.1; done")
     running.send_signal(signal.SIGKILL)
     running.communicate(timeout=30)
