@@ -17,10 +17,16 @@ HERE = Path(__file__).parent
 Hypervisor = Callable[..., Rehearsal]
 
 
+LONGEST_FIRST = ("test_verify", "test_join", "test_whole_guests", "test_exported_guests", "test_guests")
+"""Where several go at once, nobody waits for these alone at the end; else the order is random."""
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.rehearsal)
+    items.sort(key=lambda item: not item.path.name.startswith(LONGEST_FIRST))
 
 
 class Pool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,23 +35,18 @@ sysctl -qw net.bridge.bridge-nf-call-iptables=0
 """
 SWAPS = "/run/rehearsal/swaps"
 """What a node's /proc/swaps shows: no swap can be switched on in one without the machine that it runs on."""
-SWAP_COMES = f"""set -e
-cp {SWAPS} /root/no-swap
-mkdir /run/systemd/system/hk8s-job-.service.d
-cat >/run/systemd/system/hk8s-job-.service.d/late.conf <<'END'
-[Service]
-ExecStartPre=sh -c 'echo /dev/zram0 partition 524284 0 100 >>{SWAPS}'
-ExecStartPre=systemctl restart kubelet
-END
-systemctl daemon-reload
-"""
-"""Between the wizard's look and kubeadm's, as zram's may. The kubelet gives up meanwhile, as it does after each boot
-until kubeadm has written its settings."""
-SWAP_GOES = f"""set -e
-cp /root/no-swap {SWAPS}
-rm -r /run/systemd/system/hk8s-job-.service.d
-systemctl daemon-reload
-"""
+SWAP_COMES = f"""cp {SWAPS} /root/no-swap
+echo /dev/zram0 partition 524284 0 100 >>{SWAPS}
+systemctl restart kubelet"""
+"""As zram's may. The kubelet gives up meanwhile, as it does after each boot until kubeadm has written its settings."""
+SWAP_GOES = f"cp /root/no-swap {SWAPS}"
+NO_CRI = """cp /etc/containerd/config.toml /root
+sed -i 's/^disabled_plugins.*/disabled_plugins = ["io.containerd.grpc.v1.cri"]/' /etc/containerd/config.toml
+grep -q '^disabled_plugins.*cri' /etc/containerd/config.toml
+systemctl restart containerd"""
+CRI = "cp /root/config.toml /etc/containerd; systemctl restart containerd"
+LATE = "/run/systemd/system/hk8s-job-.service.d"
+"""For the units that run the wizard's scripts."""
 API = "systemd-run --quiet --collect --unit=api systemd-socket-activate --listen=6443 --accept cat"
 
 
@@ -158,25 +154,45 @@ def test_from_fresh_and_from_spoiled_to_done_and_back(two: Rehearsal, tmp_path: 
     wish(wizard, "1.20")
 
     swap_is_named_by_init(wizard)
+    containerd_is_named_by_init(wizard)
     a_kubelet_that_gives_up_is_named_by_init(wizard)
     wizard.ok("undo", STEP, "--yes", timeout=600)
     for name in (FRESH, SPOILED):
         assert picture(two, name) == before[name]
 
 
+@contextmanager
+def late(machine: Rehearsal, comes: str, goes: str) -> Iterator[None]:
+    """Something that happens on the node between the wizard's look and kubeadm's."""
+    unit = f"mkdir {LATE}; printf '[Service]\\nExecStartPre=sh -e /root/late\\n' >{LATE}/late.conf"
+    machine.inside(f"cat >/root/late <<'END'\n{comes}\nEND\n{unit}; systemctl daemon-reload", host=SPOILED)
+    yield
+    machine.inside(f"{goes}; rm -r {LATE}; systemctl daemon-reload", host=SPOILED)
+
+
 def swap_is_named_by_init(wizard: WizardOn) -> None:
     """kubeadm and we see the same: what comes on after the wizard looked is the reason that the owner reads."""
-    wizard.machine.inside(SWAP_COMES, host=SPOILED)
-    failed = wizard.run("apply", "join.init", "--yes")
+    with late(wizard.machine, SWAP_COMES, SWAP_GOES):
+        failed = wizard.run("apply", "join.init", "--yes")
+        assert failed.returncode == 1, failed.stderr
+        assert "[ERROR Swap]: running with swap on is not supported" in failed.stderr
+        assert "fault: swap is on\n" in failed.stderr
+        assert "the kubelet gives up" not in failed.stderr
+        assert "Probably: swap is on, and the kubelet does not start where there is any" in failed.stderr
+        found = planned(wizard, SPOILED)
+        assert (found["state"], found["reason"]) == ("todo", "swap is on (/dev/zram0)")
+        assert [each["argv"] for each in found["parts"][0]["actions"]] == [["swapoff", "-a"]]
+
+
+def containerd_is_named_by_init(wizard: WizardOn) -> None:
+    with late(wizard.machine, "systemctl stop containerd", "systemctl start containerd"):
+        failed = wizard.run("apply", "join.init", "--yes")
     assert failed.returncode == 1, failed.stderr
-    assert "[ERROR Swap]: running with swap on is not supported" in failed.stderr
-    assert "fault: swap is on\n" in failed.stderr
-    assert "the kubelet gives up" not in failed.stderr
-    assert "Probably: swap is on, and the kubelet does not start where there is any" in failed.stderr
-    found = planned(wizard, SPOILED)
-    assert (found["state"], found["reason"]) == ("todo", "swap is on (/dev/zram0)")
-    assert [each["argv"] for each in found["parts"][0]["actions"]] == [["swapoff", "-a"]]
-    wizard.machine.inside(SWAP_GOES, host=SPOILED)
+    assert "fault: containerd does not answer\n" in failed.stderr
+    with late(wizard.machine, NO_CRI, CRI):
+        failed = wizard.run("apply", "join.init", "--yes")
+    assert failed.returncode == 1, failed.stderr
+    assert "fault: the CRI of containerd is disabled\n" in failed.stderr
 
 
 def a_kubelet_that_gives_up_is_named_by_init(wizard: WizardOn) -> None:
