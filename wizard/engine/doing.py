@@ -8,6 +8,7 @@ from functools import partial
 from itertools import groupby
 
 from wizard.cluster import Cluster
+from wizard.engine.ahead import Ahead
 from wizard.engine.applying import Applier
 from wizard.engine.confirming import Confirmer
 from wizard.engine.here import is_here
@@ -78,14 +79,17 @@ class Doer:
         runner = Runner(hosts, journal, tell, control, settings.take_over)
         confirmer = Confirmer(hosts, runner, ask, tell, control.let_go, settings.guard_seconds)
         self._applier = Applier(hosts, journal, runner, confirmer, control, tell)
+        self._ahead = Ahead(looker, hosts)
 
     def apply(self, targets: Targets, approved: Mapping[str, str], *, named: bool) -> Outcome:
         results = self._resume()
         stood: dict[tuple[str, str], State] = {}
+        later = targets
         for group in together(targets, self._looker.file.cluster):
             if self._control.wanted:
                 break
-            done = self._apply_together(group, approved, stood, named=named)
+            later = later[len(group) :]
+            done = self._apply_together(group, later, approved, stood, named=named)
             stood |= {(finished.step, finished.target): finished.state for finished, _ in done}
             results += done
             if any(map(_ends_it, done)):
@@ -95,20 +99,25 @@ class Doer:
     def _apply_together(
         self,
         group: Targets,
+        later: Targets,
         approved: Mapping[str, str],
         stood: Mapping[tuple[str, str], State],
         *,
         named: bool,
     ) -> list[Result]:
-        """Each is looked at and asked about in turn; what is to be done is then done side by side."""
+        """Each is looked at and asked about in turn; what is to be done is then done side by side, before `later`."""
         results: dict[str, Result] = {}
         work: dict[str, Callable[[], None]] = {}
-        for step, target in group:
+        for number, (step, target) in enumerate(group, 1):
             decided = self._decide(step, target, approved, stood, named=named)
             if isinstance(decided, Planned):
                 work[target] = partial(self._carry_out, decided, results)
-            else:
-                results[target] = decided
+                continue
+            results[target] = decided
+            if decided[0].state is State.DONE:
+                self._ahead.look((*group[number:], *later))
+        if work:
+            self._ahead.changed()
         if len(work) == 1:
             next(iter(work.values()))()
         else:
@@ -165,7 +174,7 @@ class Doer:
         standing = self._journal.standings().get((step.id, target))
         if standing and standing.state is State.SKIPPED and not named:
             return self._told(step, target, State.SKIPPED, standing.reason, 0)
-        planned = self.look(step, target)
+        planned = self._ahead.nothing(step, target) or self.look(step, target)
         if planned.state is State.GUARDED:
             return self._told(step, target, State.GUARDED, f"changed from elsewhere: {planned.reason}", 5, planned)
         match planned.plan:

@@ -113,6 +113,10 @@ class Hosts:
                 self._tell(HostConnected(host, connection.address))
             return connection
 
+    def connected(self) -> frozenset[str]:
+        """The hosts with a connection in use; the owner's own machine needs none."""
+        return frozenset({OWNER, *(host for host, connection in self._connections.items() if connection.alive)})
+
     def fresh(self, host: str, address: str | None = None, timeout: float = 20) -> Shell:
         """A new connection beside the one in use, to `address` if given; the same host key is expected there."""
         if host == OWNER:
