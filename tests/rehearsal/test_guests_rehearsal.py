@@ -17,6 +17,7 @@ from wizard.cluster import Cluster
 from wizard.cluster.file import load
 from wizard.rehearsal import BadRequest, Rehearsal, cluster_file
 from wizard.rehearsal.record import Spec
+from wizard.rehearsal.waiting import until
 
 Hypervisor = Callable[..., Rehearsal]
 
@@ -93,14 +94,14 @@ def its_guests_answer_and_are_told_apart(machine: Rehearsal) -> None:
         seen.add(shell("cat /etc/machine-id"))
     assert len(seen) == 3
     assert over_ssh(machine, "aki0")("sudo -n stat -c %a /etc/netplan/00-installer-config.yaml").strip() == "600"
+    there = [("hypervisor", "up"), ("aki0", "up"), ("aki1", "up"), ("aki2", "off")]
+    until(lambda: boots(machine) == there or None, 60, "aki0 and aki1 do not answer")
+
+
+def boots(machine: Rehearsal) -> list[tuple[str, str]]:
     status = machine.status()
     assert status
-    assert [(host.name, host.boot.value) for host in status.hosts] == [
-        ("hypervisor", "up"),
-        ("aki0", "up"),
-        ("aki1", "up"),
-        ("aki2", "off"),
-    ]
+    return [(host.name, host.boot.value) for host in status.hosts]
 
 
 def the_articles_fault_occurs_and_ends_with_its_cause(machine: Rehearsal) -> None:
