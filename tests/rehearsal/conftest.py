@@ -17,16 +17,26 @@ HERE = Path(__file__).parent
 Hypervisor = Callable[..., Rehearsal]
 
 
-LONGEST_FIRST = ("test_verify", "test_join", "test_whole_guests", "test_exported_guests", "test_guests")
+CLUSTERS_FIRST = ("test_verify", "test_join")
 """Where several go at once, nobody waits for these alone at the end; else the order is random."""
+EMULATED = {
+    "test_guests_address.py": "guests",
+    "test_guests_rehearsal.py": "guests",
+    "test_whole_guests.py": "guests",
+    "test_exported_guests.py": "more guests",
+    "test_guests_create.py": "more guests",
+    "test_guests_reach.py": "more guests",
+}
+"""Those of one group go one after the other: more than two emulated guests at work would be too slow for anybody."""
 
 
-@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.rehearsal)
-    items.sort(key=lambda item: not item.path.name.startswith(LONGEST_FIRST))
+        if group := EMULATED.get(item.path.name):
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: not item.path.name.startswith(CLUSTERS_FIRST))
 
 
 class Pool:

@@ -161,7 +161,7 @@ def test_a_reboot_brings_aki0_back_by_itself_after_a_clean_shutdown(hypervisor: 
     before = shell("cat /proc/sys/kernel/random/boot_id")
     shell("echo kept | sudo tee /var/tmp/kept")
     machine.reboot()
-    machine.wait_ssh(150, host="aki0")
+    machine.wait_ssh(600, host="aki0")
     assert shell("cat /proc/sys/kernel/random/boot_id") != before
     assert shell("cat /var/tmp/kept").strip() == "kept"
     assert "Journal stopped" in shell("sudo journalctl -q -b -1 -n 5")
