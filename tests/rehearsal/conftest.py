@@ -17,8 +17,6 @@ HERE = Path(__file__).parent
 Hypervisor = Callable[..., Rehearsal]
 
 
-CLUSTERS_FIRST = ("test_verify", "test_join")
-"""Where several go at once, nobody waits for these alone at the end; else the order is random."""
 EMULATED = {
     "test_guests_address.py": "guests",
     "test_guests_rehearsal.py": "guests",
@@ -28,6 +26,12 @@ EMULATED = {
     "test_guests_reach.py": "more guests",
 }
 """Those of one group go one after the other: more than two emulated guests at work would be too slow for anybody."""
+CLUSTERS = ("test_verify", "test_join")
+
+
+def _place(item: pytest.Item) -> int:
+    """What takes longest comes first, so that nobody waits for it alone at the end; else the order is random."""
+    return 0 if item.path.name in EMULATED else 1 if item.path.name.startswith(CLUSTERS) else 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.rehearsal)
         if group := EMULATED.get(item.path.name):
             item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: not item.path.name.startswith(CLUSTERS_FIRST))
+    items.sort(key=_place)
 
 
 class Pool:
