@@ -17,30 +17,24 @@ HERE = Path(__file__).parent
 Hypervisor = Callable[..., Rehearsal]
 
 
-EMULATED = {
-    "test_guests_address.py": "guests",
-    "test_guests_rehearsal.py": "guests",
-    "test_whole_guests.py": "guests",
-    "test_exported_guests.py": "more guests",
-    "test_guests_create.py": "more guests",
-    "test_guests_reach.py": "more guests",
-}
-"""Those of one group go one after the other: more than two emulated guests at work would be too slow for anybody."""
 CLUSTERS = ("test_verify", "test_join")
-
-
-def _place(item: pytest.Item) -> int:
-    """What takes longest comes first, so that nobody waits for it alone at the end; else the order is random."""
-    return 0 if item.path.name in EMULATED else 1 if item.path.name.startswith(CLUSTERS) else 2
+GUESTS = pytest.mark.xdist_group("guests")
+MORE_GUESTS = pytest.mark.xdist_group("more guests")
+"""Tests of one group go one after the other: more than two with emulated guests at once would be too slow for all."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.rehearsal)
-        if group := EMULATED.get(item.path.name):
-            item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    """What takes longest comes first, so that nobody waits for it alone at the end; else the order is random."""
+    if item.get_closest_marker("xdist_group"):
+        return 0
+    return 1 if item.path.name.startswith(CLUSTERS) else 2
 
 
 class Pool:

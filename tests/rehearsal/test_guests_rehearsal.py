@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.rehearsal import bird, domains, wireguard
+from tests.rehearsal.conftest import GUESTS, Hypervisor
 from tests.rehearsal.namespaces import ON_BR0, over_ssh
 from tests.rehearsal.tcp import between, tcp_source_of_guest
 from wizard.cluster import Cluster
@@ -19,7 +20,7 @@ from wizard.rehearsal import BadRequest, Rehearsal, cluster_file
 from wizard.rehearsal.record import Spec
 from wizard.rehearsal.waiting import until
 
-Hypervisor = Callable[..., Rehearsal]
+pytestmark = GUESTS
 
 REPOSITORY = Path(__file__).parents[2]
 
