@@ -18,23 +18,14 @@ Hypervisor = Callable[..., Rehearsal]
 
 
 CLUSTERS = ("test_verify", "test_join")
-GUESTS = pytest.mark.xdist_group("guests")
-MORE_GUESTS = pytest.mark.xdist_group("more guests")
-"""Tests of one group go one after the other: more than two with emulated guests at once would be too slow for all."""
+"""They come first, so that nobody waits for them alone at the end; else the order is random."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.rehearsal)
-    items.sort(key=_place)
-
-
-def _place(item: pytest.Item) -> int:
-    """What takes longest comes first, so that nobody waits for it alone at the end; else the order is random."""
-    if item.get_closest_marker("xdist_group"):
-        return 0
-    return 1 if item.path.name.startswith(CLUSTERS) else 2
+    items.sort(key=lambda item: not item.path.name.startswith(CLUSTERS))
 
 
 class Pool:

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.rehearsal.by_hand import BOOTS, exported
-from tests.rehearsal.conftest import MORE_GUESTS, Hypervisor
+from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.pictures import whole
 from tests.rehearsal.test_exported import ALL_COMMANDS, OWN, to_do
 from tests.rehearsal.wizard_on import WizardOn
-
-pytestmark = MORE_GUESTS
 
 IN_GUEST = """sudo sh -c 'hostname; cat /etc/netplan/* /etc/cloud/cloud.cfg.d/99-*; id owner; cat /home/owner/.ssh/*'
 ip -o -4 addr | sed 's/ *valid_lft.*//'; ip route"""

@@ -9,10 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.rehearsal.conftest import GUESTS, Hypervisor
+from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.wizard_on import WizardOn, until_part_runs
-
-pytestmark = GUESTS
 
 OWN = "/etc/netplan/05-homek8s-isolated.yaml"
 NETWORKD = "/etc/systemd/network/05-homek8s-isolated.network"

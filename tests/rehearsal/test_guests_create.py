@@ -17,11 +17,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.rehearsal.conftest import MORE_GUESTS, Hypervisor
+from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.wizard_on import WizardOn
 from wizard.rehearsal import image
-
-pytestmark = MORE_GUESTS
 
 IMAGES = "/var/lib/libvirt/images"
 NOTES = "/var/lib/homek8s-wizard"

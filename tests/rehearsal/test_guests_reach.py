@@ -10,11 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.rehearsal.conftest import MORE_GUESTS, Hypervisor
+from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.on_paper import OnPaper, nic
 from tests.rehearsal.wizard_on import WizardOn, until_said
-
-pytestmark = MORE_GUESTS
 
 BOTH = pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 REACH = ("apply", "guests.reach", "--yes")

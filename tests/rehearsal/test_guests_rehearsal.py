@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.rehearsal import bird, domains, wireguard
-from tests.rehearsal.conftest import GUESTS, Hypervisor
+from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.namespaces import ON_BR0, over_ssh
 from tests.rehearsal.tcp import between, tcp_source_of_guest
 from wizard.cluster import Cluster
@@ -19,8 +19,6 @@ from wizard.cluster.file import load
 from wizard.rehearsal import BadRequest, Rehearsal, cluster_file
 from wizard.rehearsal.record import Spec
 from wizard.rehearsal.waiting import until
-
-pytestmark = GUESTS
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -14,7 +14,7 @@ import pytest
 
 from screens.app import end_engine
 from tests.rehearsal import bird
-from tests.rehearsal.conftest import GUESTS, Hypervisor
+from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.keyboard import Owner, wizard_app
 from tests.rehearsal.namespaces import ON_ISOLATED
 from tests.rehearsal.pictures import whole
@@ -23,8 +23,6 @@ from tests.rehearsal.wizard_on import WizardOn, forwarding_ports, links
 from wizard.events import State
 from wizard.rehearsal import Rehearsal, RehearsalError
 from wizard.rehearsal.waiting import until
-
-pytestmark = GUESTS
 
 BOOTS = 600
 """Seconds in which emulated guests have started, also beside other tests."""
