@@ -22,7 +22,8 @@ def test_by_hand_to_a_guest_on_both_networks_as_the_wizard_brings_it(hypervisor:
     by_hand = exported(wizard)
     by_hand.all()
     for name, said in by_hand.all().items():
-        assert "nothing to do; it ran before" in said or any(step in name for step in ALL_COMMANDS), f"{name}: {said}"
+        again = any(each in name for each in (*ALL_COMMANDS, "-aki0-guests.create"))
+        assert again or "nothing to do; it ran before" in said, f"{name}: {said}"
     planned = wizard.run("plan", "--accept-new-host-keys")
     assert planned.returncode == 0, planned.stdout + planned.stderr
     assert "Nothing to change." in planned.stdout

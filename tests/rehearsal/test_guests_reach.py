@@ -208,9 +208,8 @@ def test_moved_and_booted_cold_and_back_as_it_was(hypervisor: Hypervisor, tmp_pa
         assert wizard.nics(name, network=LAN) == wizard.nics(name, network=LAN, inactive=True) != []
     assert "part 1" not in wizard.ok(*REACH).stderr
     wizard.obeying("d1", times=2)
-    undone = wizard.ok("undo", "guests.reach", "--yes")
-    assert "While d0 runs, its first NIC stays where it is" in undone.stderr
-    assert wizard.nics("d0", network=LAN) != []
+    wizard.ok("undo", "guests.reach", "--yes")
+    assert wizard.nics("d0", network=LAN) != [], "while it runs, it stays where it is"
     assert [wizard.definition(name) for name in ("d0", "d1")] == before
     assert wizard.inside("virsh -q list --name").split() == ["d0"], "what was off is off again"
     assert wizard.left() == ""
