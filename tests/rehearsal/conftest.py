@@ -17,15 +17,10 @@ HERE = Path(__file__).parent
 Hypervisor = Callable[..., Rehearsal]
 
 
-CLUSTERS = ("test_verify", "test_join")
-"""They come first, so that nobody waits for them alone at the end; else the order is random."""
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.rehearsal)
-    items.sort(key=lambda item: not item.path.name.startswith(CLUSTERS))
 
 
 class Pool:
