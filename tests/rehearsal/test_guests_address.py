@@ -13,12 +13,6 @@ from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.wizard_on import WizardOn, until_part_runs
 
 OWN = "/etc/netplan/05-homek8s-isolated.yaml"
-NETWORKD = "/etc/systemd/network/05-homek8s-isolated.network"
-NO_NETPLAN = """cp /run/systemd/network/10-netplan-enp1s0.network /etc/systemd/network
-rm -r /etc/netplan /usr/sbin/netplan /usr/lib/systemd/system-generators/netplan /run/systemd/network
-networkctl reload
-ls /etc/systemd/network; ip route show default"""
-"""The guest is as one that never had it; what it has of its network, and the way out."""
 # Of the host all is as midway has it, so that only the guests are to be changed.
 CLUSTER = """\
 name: addresses
@@ -128,24 +122,10 @@ def test_written_beside_others_taken_back_and_through_interruptions(wizard_on: M
     output, _ = running.communicate(timeout=300)
     assert running.returncode == 0, seen + output
     assert links(wizard, "aki1")[mac(wizard, "aki1")] == ["192.168.190.101/24"]
-    wizard.ok("undo", "guests.address@aki1", "--yes")
-    written_for_networkd_where_there_is_no_netplan(wizard)
-
-
-def written_for_networkd_where_there_is_no_netplan(wizard: WizardOn) -> None:
-    before = in_guest(wizard, "aki1", NO_NETPLAN)
-    wizard.ok("apply", "guests.address@aki1", "--yes")
-    assert links(wizard, "aki1")[mac(wizard, "aki1")] == ["192.168.190.101/24"]
-    assert f"PermanentMACAddress={mac(wizard, 'aki1')}" in in_guest(wizard, "aki1", f"cat {NETWORKD}")
-    assert NETWORKD in in_guest(wizard, "aki1", "networkctl status --no-pager --all")
-    wizard.ok("undo", "guests.address@aki1", "--yes")
-    assert in_guest(wizard, "aki1", "ls /etc/systemd/network; ip route show default") == before
-    assert "192.168.190.101/24" not in str(links(wizard, "aki1"))
 
 
 def test_another_file_for_the_nic_is_refused_or_adopted(wizard_on: Make) -> None:
     wizard = wizard_on()
-    an_address_that_another_guest_has_is_refused(wizard)
     other = OTHER.format(mac=mac(wizard, "aki1"), address="192.168.190.77/24")
     in_guest(wizard, "aki1", f'umask 077; echo "{other}" >/etc/netplan/60-mine.yaml')
     done = wizard.run("apply", "guests.address@aki1", "--yes")
@@ -162,16 +142,6 @@ def test_another_file_for_the_nic_is_refused_or_adopted(wizard_on: Make) -> None
     assert reason(wizard, "aki1").endswith("by netplan, from /etc/netplan/60-mine.yaml, which stays as it is")
     assert OWN not in in_guest(wizard, "aki1", "ls /etc/netplan/*")
     what_nobody_confirms_goes_back(wizard)
-
-
-def an_address_that_another_guest_has_is_refused(wizard: WizardOn) -> None:
-    link = f"$(grep -l {mac(wizard, 'aki0')} /sys/class/net/*/address | cut -d/ -f5)"
-    in_guest(wizard, "aki0", f"ip link set {link} up; ip addr add 192.168.190.101/24 dev {link}")
-    done = wizard.run("apply", "guests.address@aki1", "--yes")
-    assert done.returncode == 2, done.stderr
-    assert "the guest aki0 has 192.168.190.101 already" in done.stderr
-    assert "192.168.190.101/24" not in str(links(wizard, "aki1"))
-    in_guest(wizard, "aki0", f"ip addr del 192.168.190.101/24 dev {link}; ip link set {link} down")
 
 
 def what_nobody_confirms_goes_back(wizard: WizardOn) -> None:
