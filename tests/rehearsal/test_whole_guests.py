@@ -83,8 +83,6 @@ async def test_the_article_half_done_is_finished_by_keyboard_through_a_reboot_an
     machine.reboot(power=False)
     nothing_to_do(wizard, *LAN)
     guests_talk(machine, "aki0", "aki1", "aki2")
-    machine.inside("sysctl -qw net.bridge.bridge-nf-call-iptables=1")
-    guests_talk(machine, "aki0", "aki1", "aki2")
     wizard.ok("undo", "--all", "--yes", timeout=BOOTS * 2)
     same_as(before, lambda: whole(machine))
 
