@@ -260,11 +260,11 @@ def test_a_second_up_changes_nothing_and_keeps_the_owners_cluster_file(hyperviso
     status = machine.status()
     assert status
     status.cluster_file.write_text("name: mine\n")
-    boot = machine.inside("cat /proc/sys/kernel/random/boot_id")
+    boot = boot_id(machine)
     again = cli("up", "--name", machine.name)
     assert again.returncode == 0
     assert "already running" in again.stderr
-    assert machine.inside("cat /proc/sys/kernel/random/boot_id") == boot
+    assert boot_id(machine) == boot
     assert status.cluster_file.read_text() == "name: mine\n"
     with pytest.raises(BadRequest, match="bookworm"):
         machine.up("trixie")

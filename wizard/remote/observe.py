@@ -34,12 +34,14 @@ _PROLOGUE = """\
 d=$(mktemp -d /run/hk8s-facts.XXXXXX 2>/dev/null || mktemp -d) || exit 71
 trap 'rm -rf "$d"' EXIT
 trap 'exit 143' HUP INT TERM PIPE
-# One command: stdout is cut at its cap, and all ends with the command's time. All facts together run hundreds of
-# programs on a host, so what a shell can do by itself is not given to one more.
+# One command: stdout and stderr to files, cut at their caps; both readers end with the command's time. All facts
+# together run hundreds of programs on a host, so what a shell can do by itself is not given to one more.
 fact() { # PLACE SECONDS COMMAND
   timeout -k 2 "$2" sh -c '
     f=$1 command=$2; set --
-    { (eval "$command") </dev/null; echo $? >"$f.rc"; } 2>"$f.err" | head -c MOST >"$f.out"
+    { { (eval "$command") 3>&- </dev/null; echo $? >"$f.rc"; } 2>&1 >&3 3>&- |
+      { head -c ERR_CAP >"$f.err"; ! read -r more || cat >/dev/null; }
+    } 3>&1 | head -c MOST >"$f.out"
   ' fact "$d/$1" "$3"
   # Also late: a process left behind that still holds the output. What was read of it until then is not all.
   case $? in 124|137) echo 124 >"$d/$1.rc";; esac
@@ -61,12 +63,7 @@ wait
     read -r rc <"$i.rc" && [ -n "$rc" ] || rc=70
     if [ "$1" -gt OUT_CAP ]; then echo "NONCE $i $rc big 0 0"
     else
-      size=$3
-      if [ "$size" -gt ERR_CAP ]; then
-        size=ERR_CAP
-        head -c ERR_CAP "$i.err" >"$i.cut" && mv "$i.cut" "$i.err"
-      fi
-      echo "NONCE $i $rc whole $1 $size"
+      echo "NONCE $i $rc whole $1 $3"
       bodies="$bodies $i.out $i.err"
     fi
     shift 4
