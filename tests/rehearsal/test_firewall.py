@@ -27,6 +27,7 @@ from tests.rehearsal.firewall_on import (
 from tests.rehearsal.namespaces import ON_BR0, ON_ISOLATED, join_pair, leave
 from tests.rehearsal.planned_on import PlannedOn
 from tests.rehearsal.tcp import between, silent
+from tests.rehearsal.wizard_on import cut_off
 from wizard.cluster import Cluster
 from wizard.model import Nothing
 from wizard.rehearsal import Rehearsal
@@ -279,9 +280,7 @@ def kill(wizard: FirewallOn, running: subprocess.Popen[str]) -> None:
 
 
 def cut(wizard: FirewallOn, running: subprocess.Popen[str]) -> None:
-    wizard.machine.cut()
-    wizard.machine.inside("sleep 4")
-    wizard.machine.restore()
+    cut_off(wizard.machine)
     output, _ = running.communicate(timeout=200)
     assert running.returncode == 0, output
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.rehearsal.conftest import Hypervisor
-from tests.rehearsal.wizard_on import WizardOn, until_part_runs
+from tests.rehearsal.wizard_on import WizardOn, cut_off, until_part_runs
 
 OWN = "/etc/netplan/05-homek8s-isolated.yaml"
 # Of the host all is as midway has it, so that only the guests are to be changed.
@@ -116,9 +116,7 @@ def test_written_beside_others_taken_back_and_through_interruptions(wizard_on: M
 
     running = wizard.start("apply", "guests.address@aki1", "--yes")
     seen = until_part_runs(running)
-    wizard.machine.cut()
-    wizard.machine.inside("sleep 4")
-    wizard.machine.restore()
+    cut_off(wizard.machine)
     output, _ = running.communicate(timeout=300)
     assert running.returncode == 0, seen + output
     assert links(wizard, "aki1")[mac(wizard, "aki1")] == ["192.168.190.101/24"]

@@ -12,6 +12,7 @@ import pytest
 
 from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.on_paper import PASSWORD, OnPaper, nic
+from tests.rehearsal.wizard_on import cut_off
 from wizard.stages.hotplug import has_room
 
 BOTH = pytest.mark.parametrize("suite", ["bookworm", "trixie"])
@@ -223,9 +224,7 @@ def test_killed_cut_off_and_with_libvirtd_restarted_it_goes_on(paper_on: Make) -
     wizard.inside("virsh -q destroy d0; virsh -q start d0")
     running = wizard.start(*ATTACH)
     until_part_runs(running)
-    wizard.machine.cut()
-    wizard.inside("sleep 3")
-    wizard.machine.restore()
+    cut_off(wizard.machine, 3)
     output, _ = running.communicate(timeout=120)
     assert running.returncode == 0, output
     complete(wizard, before)

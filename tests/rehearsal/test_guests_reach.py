@@ -12,7 +12,7 @@ import pytest
 
 from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.on_paper import OnPaper, nic
-from tests.rehearsal.wizard_on import WizardOn, until_said
+from tests.rehearsal.wizard_on import WizardOn, cut_off, until_said
 
 BOTH = pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 REACH = ("apply", "guests.reach", "--yes")
@@ -85,15 +85,9 @@ def killed_while_it_boots(wizard: Midway) -> None:
 def cut_off_while_it_boots(wizard: Midway) -> None:
     running = wizard.start(*REACH)
     seen = until_said(running, "waiting until aki2 answers")
-    cut_off(wizard)
+    cut_off(wizard.machine)
     output, _ = running.communicate(timeout=600)
     assert running.returncode == 0, seen + output
-
-
-def cut_off(wizard: Midway) -> None:
-    wizard.machine.cut()
-    wizard.machine.inside("sleep 4")
-    wizard.machine.restore()
 
 
 def moved_in_place(wizard: Midway, before: str) -> None:
@@ -113,7 +107,7 @@ def plugged_into_a_running_guest_and_out_again(wizard: Midway, before: str) -> N
     boot = wizard.in_guest("aki0", BOOT)
     running = wizard.start("apply", "guests.attach@aki0", "--yes")
     seen = until_said(running, "part 2 of 2")
-    cut_off(wizard)
+    cut_off(wizard.machine)
     output, _ = running.communicate(timeout=300)
     assert running.returncode == 0, seen + output
     unplugged_again(wizard, plugged_in(wizard, output), before)

@@ -14,6 +14,7 @@ from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.pictures import whole
 from tests.rehearsal.wizard_on import (
     WizardOn,
+    cut_off,
     default_routes,
     forwarding_ports,
     links,
@@ -179,9 +180,7 @@ def killed_in_the_middle_of_a_part_it_goes_on(wizard: WizardOn, step: str) -> No
 def a_link_cut_in_the_middle_of_a_part_is_waited_out(wizard: WizardOn, step: str) -> None:
     running = wizard.start("apply", step, "--yes")
     seen = until_part_runs(running)
-    wizard.machine.cut()
-    wizard.machine.inside("sleep 4")
-    wizard.machine.restore()
+    cut_off(wizard.machine)
     output, _ = running.communicate(timeout=200)
     assert running.returncode == 0, seen + output
 

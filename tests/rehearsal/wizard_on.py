@@ -94,6 +94,13 @@ def until_part_runs(running: subprocess.Popen[str]) -> str:
     return until_said(running, "==>")
 
 
+def cut_off(machine: Rehearsal, seconds: int = 4) -> None:
+    """All of its cables are out for so long."""
+    machine.cut()
+    machine.inside(f"sleep {seconds}")
+    machine.restore()
+
+
 def links(machine: Rehearsal) -> dict[str, dict[str, Any]]:
     """Every link with its master and its global addresses, as `ip` says."""
     found = json.loads(machine.inside("ip -j -d addr"))
