@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import pprint
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +23,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.rehearsal)
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Pictures of a machine are long: only the lines that differ are shown."""
+    if op != "==" or not (isinstance(left, dict) and isinstance(right, dict)):
+        return None
+    lines = (pprint.pformat(each, width=200).splitlines() for each in (right, left))
+    return ["they differ", *difflib.unified_diff(*lines, "expected", "found", lineterm="", n=0)]
 
 
 class Pool:

@@ -268,7 +268,7 @@ def test_ended_by_a_power_cut_it_is_no_success(bench: Bench) -> None:
     """All its processes gone at once, and no result written."""
     attempt = bench.start(sh("sleep 60"))
     killed = f"grep -lszE '^HK8S_(JOB|SESSION)={attempt}$' /proc/[0-9]*/environ | cut -d/ -f3 | xargs kill -KILL"
-    assert bench.here.run(killed).rc == 0
+    bench.here.run(killed)  # it complains of one that ended by itself meanwhile
     until(lambda: job.state(bench.here, attempt) == JobState("interrupted"))
 
 

@@ -13,12 +13,13 @@ EDGE_MIB = 1
 
 LOADER = "timeout 0\ndefault debian.conf\n"
 
-# An emulated processor need not be protected against the leaks of a real one.
+# An emulated processor need not be protected against the leaks of a real one, and translates a program anew at each
+# address where it begins: /bin/true took 35 ms at random ones, 15 ms at its own. Its TSC is the host's.
 ENTRY = """\
 title Debian
 linux /debian/linux
 initrd /debian/initrd
-options root=PARTLABEL=root ro console=ttyS0 mitigations=off
+options root=PARTLABEL=root ro console=ttyS0 mitigations=off norandmaps tsc=reliable
 """
 
 TABLE = """\

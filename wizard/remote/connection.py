@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from wizard.errors import HostUnavailable, TookTooLong
 from wizard.model import Output
-from wizard.remote.gate import enter, followed_body, new_nonce, plain_words, script_body, signed
+from wizard.remote.gate import enter, followed_body, lone_body, new_nonce, plain_words, script_body, signed
 from wizard.remote.handshake import open_transport
 from wizard.remote.heartbeat import Heartbeat
 from wizard.remote.known_hosts import PublicKey
@@ -106,8 +106,10 @@ class Connection:
         reads. Raises `HostLostError` when the link breaks, `HostUnavailable` without root.
         """
         out, err = Kept(keep), Kept(64 * 1024)
-        with self._slot(limit), self._entered(script, script_body, root, out.add, err.add) as wire:
-            wire.write(stdin, last=True)
+        body = script_body if stdin else lone_body
+        with self._slot(limit), self._entered(script, body, root, out.add, err.add) as wire:
+            if stdin:
+                wire.write(stdin, last=True)
             rc = self._pump(wire, out.add, err.add, time.monotonic() + limit, None)
         assert rc is not None
         return Answer(rc, bytes(out.data), bytes(err.data), out.dropped)

@@ -32,19 +32,27 @@ _ENVIRONMENT = f"PATH={_PATH}:$PATH LC_ALL=C; export PATH LC_ALL; unset LANGUAGE
 
 
 def script_body(size: int, nonce: str) -> str:
-    """Shell text that reads a script of `size` bytes from stdin and runs it; what follows on stdin is the script's.
+    """Shell text that reads a script of `size` bytes from stdin and runs it; what follows on stdin is the script's."""
+    return _body(size, nonce, 'eval "$s"')
 
-    dd, because it alone reads exactly so much from a pipe everywhere; the nonce at the end proves that all came.
+
+def lone_body(size: int, nonce: str) -> str:
+    """As `script_body`, but the script has no stdin, and stdin need not end.
+
+    An end of stdin that is sent while the host closes the channel makes its sshd end the whole connection.
     """
-    read = f"s=$(dd bs={size} count=1 iflag=fullblock 2>/dev/null)"
-    return f'{read}; case $s in *{nonce}) eval "$s";; *) echo "the script arrived damaged" >&2; exit 70;; esac'
+    return _body(size, nonce, 'eval "$s" </dev/null')
 
 
 def followed_body(size: int, nonce: str) -> str:
     """As `script_body`, but the script has no stdin, and is ended when the connection is: stdin's end means that."""
     watch = "exec 3<&0; { cat <&3; kill 0; } >/dev/null 2>&1 & exec 3<&- </dev/null"
+    return _body(size, nonce, f'{watch}; eval "$s"')
+
+
+def _body(size: int, nonce: str, run: str) -> str:
+    """dd, because it alone reads exactly so much from a pipe everywhere; the nonce at the end proves that all came."""
     read = f"s=$(dd bs={size} count=1 iflag=fullblock 2>/dev/null)"
-    run = f'{watch}; eval "$s"'
     return f'{read}; case $s in *{nonce}) {run};; *) echo "the script arrived damaged" >&2; exit 70;; esac'
 
 
