@@ -10,7 +10,7 @@ from tests.rehearsal.wizard_on import WizardOn
 
 
 def test_by_hand_to_a_guest_on_both_networks(hypervisor: Hypervisor, tmp_path: Path) -> None:
-    wizard = WizardOn(hypervisor(guests=1), tmp_path / "owner")
+    wizard = WizardOn(hypervisor("trixie", guests=1), tmp_path / "owner")
     by_hand = exported(wizard)
     by_hand.all()
     planned = wizard.run("plan", "--accept-new-host-keys")

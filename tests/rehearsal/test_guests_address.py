@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,20 +40,14 @@ guests:
 GENERAL = "network: {version: 2, ethernets: {all-en: {match: {name: 'enp[2-9]*'}, dhcp4: true, optional: true}}}"
 OTHER = "network: {{version: 2, ethernets: {{second: {{match: {{macaddress: '{mac}'}}, addresses: [{address}]}}}}}}"
 
-Make = Callable[[], WizardOn]
-
 
 @pytest.fixture
-def wizard_on(hypervisor: Hypervisor, tmp_path: Path) -> Make:
+def wizard(hypervisor: Hypervisor, tmp_path: Path) -> WizardOn:
     """Two guests that run, each with its NIC on the isolated network."""
-
-    def make() -> WizardOn:
-        wizard = WizardOn(hypervisor(midway=True), tmp_path / "owner")
-        wizard.cluster_file.write_text(CLUSTER)
-        wizard.ok("apply", "guests.attach", "--yes")
-        return wizard
-
-    return make
+    wizard = WizardOn(hypervisor("trixie", midway=True), tmp_path / "owner")
+    wizard.cluster_file.write_text(CLUSTER)
+    wizard.ok("apply", "guests.attach", "--yes")
+    return wizard
 
 
 def in_guest(wizard: WizardOn, name: str, script: str) -> str:
@@ -91,39 +84,14 @@ def reason(wizard: WizardOn, name: str) -> str:
     return str(row["reason"])
 
 
-def test_written_beside_others_taken_back_and_through_interruptions(wizard_on: Make) -> None:
-    """A general file speaks of its NIC too, and comes after ours; nothing else changes in the guest."""
-    wizard = wizard_on()
-    route = in_guest(wizard, "aki0", f'echo "{GENERAL}" >/etc/netplan/90-default.yaml; ip route show default')
-    wizard.ok("apply", "guests.address@aki0", "--yes")
-    assert links(wizard, "aki0")[mac(wizard, "aki0")] == ["192.168.190.100/24"]
-    assert in_guest(wizard, "aki0", f"stat -c '%a %U' {OWN}").split() == ["600", "root"]
-    assert in_guest(wizard, "aki0", "ip route show default") == route
-    assert "hk8s-guard" not in in_guest(wizard, "aki0", "systemctl list-units --all --plain --no-legend 'hk8s-*'")
-
-    wizard.ok("undo", "guests.address@aki0", "--yes")
-    assert OWN not in in_guest(wizard, "aki0", "ls /etc/netplan/*")
-    assert "192.168.190.100/24" not in str(links(wizard, "aki0"))
-    assert in_guest(wizard, "aki0", "ip route show default") == route
-
-    running = wizard.start("apply", "guests.address@aki0", "--yes")
-    until_part_runs(running)
-    running.send_signal(signal.SIGKILL)
-    running.communicate(timeout=30)
-    resumed = wizard.ok("apply", "guests.address@aki0", "--yes")
-    assert "was under way" in resumed.stderr
-    assert links(wizard, "aki0")[mac(wizard, "aki0")] == ["192.168.190.100/24"]
-
-    running = wizard.start("apply", "guests.address@aki1", "--yes")
-    seen = until_part_runs(running)
-    cut_off(wizard.machine)
-    output, _ = running.communicate(timeout=300)
-    assert running.returncode == 0, seen + output
-    assert links(wizard, "aki1")[mac(wizard, "aki1")] == ["192.168.190.101/24"]
+def test_refused_adopted_written_taken_back_and_through_interruptions(wizard: WizardOn) -> None:
+    another_file_for_the_nic_is_refused_or_adopted(wizard)
+    what_nobody_confirms_goes_back(wizard)
+    written_beside_others_and_taken_back(wizard)
+    ended_and_cut_off_it_goes_on(wizard)
 
 
-def test_another_file_for_the_nic_is_refused_or_adopted(wizard_on: Make) -> None:
-    wizard = wizard_on()
+def another_file_for_the_nic_is_refused_or_adopted(wizard: WizardOn) -> None:
     other = OTHER.format(mac=mac(wizard, "aki1"), address="192.168.190.77/24")
     in_guest(wizard, "aki1", f'umask 077; echo "{other}" >/etc/netplan/60-mine.yaml')
     done = wizard.run("apply", "guests.address@aki1", "--yes")
@@ -139,7 +107,7 @@ def test_another_file_for_the_nic_is_refused_or_adopted(wizard_on: Make) -> None
     in_guest(wizard, "aki1", mend)
     assert reason(wizard, "aki1").endswith("by netplan, from /etc/netplan/60-mine.yaml, which stays as it is")
     assert OWN not in in_guest(wizard, "aki1", "ls /etc/netplan/*")
-    what_nobody_confirms_goes_back(wizard)
+    in_guest(wizard, "aki1", "rm /etc/netplan/60-mine.yaml; netplan generate; networkctl reload")
 
 
 def what_nobody_confirms_goes_back(wizard: WizardOn) -> None:
@@ -156,3 +124,35 @@ def what_nobody_confirms_goes_back(wizard: WizardOn) -> None:
     assert links(wizard, "aki0") == before
     [row] = [row for row in wizard.json("status", "guests.address")["steps"] if row["target"] == "aki0"]
     assert row["state"] == "reverted", row
+
+
+def written_beside_others_and_taken_back(wizard: WizardOn) -> None:
+    """A general file speaks of its NIC too, and comes after ours; nothing else changes in the guest."""
+    route = in_guest(wizard, "aki0", f'echo "{GENERAL}" >/etc/netplan/90-default.yaml; ip route show default')
+    wizard.ok("apply", "guests.address@aki0", "--yes")
+    assert links(wizard, "aki0")[mac(wizard, "aki0")] == ["192.168.190.100/24"]
+    assert in_guest(wizard, "aki0", f"stat -c '%a %U' {OWN}").split() == ["600", "root"]
+    assert in_guest(wizard, "aki0", "ip route show default") == route
+    assert "hk8s-guard" not in in_guest(wizard, "aki0", "systemctl list-units --all --plain --no-legend 'hk8s-*'")
+
+    wizard.ok("undo", "guests.address@aki0", "--yes")
+    assert OWN not in in_guest(wizard, "aki0", "ls /etc/netplan/*")
+    assert "192.168.190.100/24" not in str(links(wizard, "aki0"))
+    assert in_guest(wizard, "aki0", "ip route show default") == route
+
+
+def ended_and_cut_off_it_goes_on(wizard: WizardOn) -> None:
+    running = wizard.start("apply", "guests.address@aki0", "--yes")
+    until_part_runs(running)
+    running.send_signal(signal.SIGKILL)
+    running.communicate(timeout=30)
+    resumed = wizard.ok("apply", "guests.address@aki0", "--yes")
+    assert "was under way" in resumed.stderr
+    assert links(wizard, "aki0")[mac(wizard, "aki0")] == ["192.168.190.100/24"]
+
+    running = wizard.start("apply", "guests.address@aki1", "--yes")
+    seen = until_part_runs(running)
+    cut_off(wizard.machine)
+    output, _ = running.communicate(timeout=300)
+    assert running.returncode == 0, seen + output
+    assert links(wizard, "aki1")[mac(wizard, "aki1")] == ["192.168.190.101/24"]

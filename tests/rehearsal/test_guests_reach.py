@@ -52,7 +52,7 @@ def interfaces(xml: str) -> list[str]:
 
 
 def test_from_macvtap_to_a_machine_that_answers_and_back(hypervisor: Hypervisor, tmp_path: Path) -> None:
-    wizard = Midway(hypervisor(midway=True), tmp_path / "owner")
+    wizard = Midway(hypervisor("trixie", midway=True), tmp_path / "owner")
     before = {name: wizard.definition(name) for name in ("aki0", "aki1", "aki2")}
     wizard.ok("apply", "bridge", "isolated", "--yes")
     killed_while_it_boots(wizard)

@@ -63,7 +63,7 @@ def test_midway_is_neither_bare_nor_asked_for_guests() -> None:
 
 
 def test_midway_is_the_article_half_done_with_its_fault(hypervisor: Hypervisor) -> None:
-    machine = hypervisor(midway=True)
+    machine = hypervisor("trixie", midway=True)
     half_of_it_is_there(machine)
     its_guests_answer_and_are_told_apart(machine)
     the_articles_fault_occurs_and_ends_with_its_cause(machine)
@@ -117,7 +117,7 @@ def the_articles_fault_occurs_and_ends_with_its_cause(machine: Rehearsal) -> Non
 @pytest.fixture
 def other_name(hypervisor: Hypervisor) -> Iterator[str]:
     """A name for a midway rehearsal that the test makes itself; the layer is in the cache by then."""
-    name = f"{hypervisor(midway=True).name}-other"
+    name = hypervisor("trixie", midway=True).name + "-other"
     yield name
     Rehearsal(name).down()
 
@@ -125,7 +125,7 @@ def other_name(hypervisor: Hypervisor) -> Iterator[str]:
 def test_another_midway_has_its_own_guests_and_a_reset_gives_the_same_again(
     hypervisor: Hypervisor, other_name: str
 ) -> None:
-    machine = hypervisor(midway=True)
+    machine = hypervisor("trixie", midway=True)
     another_is_woken_from_the_cache(machine, other_name)
     a_reset_gives_the_same_again(machine)
 
@@ -155,7 +155,7 @@ def a_reset_gives_the_same_again(machine: Rehearsal) -> None:
 
 
 def test_a_reboot_brings_aki0_back_by_itself_after_a_clean_shutdown(hypervisor: Hypervisor) -> None:
-    machine = hypervisor(midway=True)
+    machine = hypervisor("trixie", midway=True)
     shell = over_ssh(machine, "aki0")
     before = shell("cat /proc/sys/kernel/random/boot_id")
     shell("echo kept | sudo tee /var/tmp/kept")

@@ -26,10 +26,10 @@ def wizard(hypervisor: Hypervisor, tmp_path: Path) -> ClusterOn:
     return ClusterOn(hypervisor(nodes=len(NODES)), tmp_path)
 
 
-def checked(wizard: ClusterOn, check: str) -> tuple[str, str, str]:
-    found = wizard.json("check", "verify.peers")["checks"]
-    one = next(each for each in found if each["check"].endswith(check))
-    return one["verdict"], one["reason"], one["cure"]
+def checked(wizard: ClusterOn) -> dict[str, tuple[str, str, str]]:
+    """Verdict, reason and cure by the check."""
+    rows = wizard.json("check", "verify.peers")["checks"]
+    return {row["check"]: (row["verdict"], row["reason"], row["cure"]) for row in rows}
 
 
 def annotated(wizard: ClusterOn) -> list[str]:
@@ -39,7 +39,7 @@ def annotated(wizard: ClusterOn) -> list[str]:
 
 def test_peers_move_are_cut_and_are_cured(wizard: ClusterOn) -> None:
     wizard.ok("apply", "guests.address", "join.nodes", "join.cni", "--yes", timeout=900)
-    assert checked(wizard, "bgp-sessions")[1].startswith("no calico-node runs here")
+    assert checked(wizard)["bgp-sessions"][1].startswith("no calico-node runs here")
     assert "no address detection that the wizard knows" in wizard.planned("join.pin")["reason"]
 
     manifest = bird_on_nodes.manifest(NODES)
@@ -47,23 +47,23 @@ def test_peers_move_are_cut_and_are_cured(wizard: ClusterOn) -> None:
         f"KUBECONFIG=/etc/kubernetes/admin.conf kubectl apply -f - <<'END'\n{manifest}\nEND", host="aki0"
     )
     wizard.kubectl("-n kube-system rollout status daemonset/calico-node --timeout=120s")
-    assert checked(wizard, "bgp-sessions") == ("ok", "1 session between 2 nodes, all Established", "")
-    verdict, reason, cure = checked(wizard, "bgp-network")
+    found = checked(wizard)
+    assert found["bgp-sessions"] == ("ok", "1 session between 2 nodes, all Established", "")
+    verdict, reason, cure = found["bgp-network"]
     assert (verdict, cure) == ("warn", "homek8s-wizard apply join.pin")
     assert f"aki0 to {LAN}.131" in reason
 
     wizard.ok("apply", "join.pin", "--yes", timeout=300)
     assert annotated(wizard) == [f"{ISOLATED}.100/24", f"{ISOLATED}.101/24"]
     assert wizard.json("plan", "join.pin")["changes"] == 0
-    assert checked(wizard, "bgp-sessions")[0] == "ok"
-    assert checked(wizard, "bgp-network")[:2] == ("ok", f"all within {ISOLATED}.0/24")
+    all_is_well(wizard)
 
     # The article's fault: what one node says to another comes with the host's address, where the host has one.
     wireguard.bring_up(wizard.machine)
     wizard.machine.inside(f"ip address add {HOST}/24 dev kube-isolated; {ANYWHERE}; {FILTERED}")
     wizard.kubectl("-n kube-system delete pods -l k8s-app=calico-node")
     wizard.kubectl("-n kube-system rollout status daemonset/calico-node --timeout=120s")
-    verdict, reason, cure = checked(wizard, "bgp-sessions")
+    verdict, reason, cure = checked(wizard)["bgp-sessions"]
     assert verdict == "stop"
     assert f"aki0 ({ISOLATED}.100) to aki1 ({ISOLATED}.101): " in reason
     assert re.search(rf"aki[01] was called from {HOST}, which is no node's address", reason), reason
@@ -72,13 +72,12 @@ def test_peers_move_are_cut_and_are_cured(wizard: ClusterOn) -> None:
     assert cure.endswith(": homek8s-wizard apply firewall.nat")
 
     wizard.ok("apply", "firewall.nat", "--yes")
-    assert checked(wizard, "bgp-sessions")[0] == "ok"
-    assert checked(wizard, "bgp-network")[1] == f"all within {ISOLATED}.0/24"
+    all_is_well(wizard)
 
     the_isolated_network_stays_under_it(wizard)
     wizard.ok("undo", "join.pin", "--yes", timeout=300)
     assert annotated(wizard) == [f"{LAN}.130/24", f"{LAN}.131/24"]
-    assert checked(wizard, "bgp-network")[0] == "warn"
+    assert checked(wizard)["bgp-network"][0] == "warn"
 
     # As one that was pinned from its beginning: nothing is noted of that.
     wizard.kubectl(f"-n kube-system set env daemonset/calico-node {DETECTION}=cidr={ISOLATED}.0/24")
@@ -89,6 +88,12 @@ def test_peers_move_are_cut_and_are_cured(wizard: ClusterOn) -> None:
     on_lan = [f"{LAN}.130/24", f"{LAN}.131/24"]
     until(lambda: annotated(wizard) == on_lan or None, 60, "nodes do not name their addresses on the LAN")
     assert f"{ISOLATED}.101" not in wizard.machine.inside("ip -4 -o addr", host="aki1")
+
+
+def all_is_well(wizard: ClusterOn) -> None:
+    found = checked(wizard)
+    assert found["bgp-sessions"][0] == "ok"
+    assert found["bgp-network"][:2] == ("ok", f"all within {ISOLATED}.0/24")
 
 
 def the_isolated_network_stays_under_it(wizard: ClusterOn) -> None:
