@@ -64,6 +64,7 @@ ALL_COMMANDS = {"firewall.ufw"}
 """There is nothing to ask before they run, so they run each time."""
 
 
+@pytest.mark.long
 def test_by_hand_a_fresh_host_comes_to_where_the_wizard_brings_it(wizard_on: Wizards) -> None:
     here, there = wizard_on("trixie"), wizard_on("trixie", "other")
     before, before_there = picture(here.machine), picture(there.machine)

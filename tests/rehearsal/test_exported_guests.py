@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.rehearsal.by_hand import exported
 from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.wizard_on import WizardOn
 
 
+@pytest.mark.long
 def test_by_hand_to_a_guest_on_both_networks(hypervisor: Hypervisor, tmp_path: Path) -> None:
     wizard = WizardOn(hypervisor("trixie", guests=1), tmp_path / "owner")
     by_hand = exported(wizard)

@@ -212,6 +212,7 @@ def complete(wizard: OnPaper, before: str) -> None:
     assert wizard.left() == ""
 
 
+@pytest.mark.long
 def test_killed_cut_off_and_with_libvirtd_restarted_it_goes_on(paper_on: Make) -> None:
     wizard = paper_on()
     before = wizard.define(start=True)

@@ -103,6 +103,7 @@ def disks(xml: ElementTree.Element) -> list[str]:
 # ---------------------------------------------------------------- the life of a guest
 
 
+@pytest.mark.long
 def test_made_through_every_interruption_and_taken_back(wizard_on: Make) -> None:
     wizard = wizard_on()
     planned = wizard.json("plan", "guests.create")["steps"][-1]

@@ -51,6 +51,7 @@ def interfaces(xml: str) -> list[str]:
     return re.findall(r"<interface.*?</interface>", xml, re.DOTALL)
 
 
+@pytest.mark.long
 def test_from_macvtap_to_a_machine_that_answers_and_back(hypervisor: Hypervisor, tmp_path: Path) -> None:
     wizard = Midway(hypervisor("trixie", midway=True), tmp_path / "owner")
     before = {name: wizard.definition(name) for name in ("aki0", "aki1", "aki2")}

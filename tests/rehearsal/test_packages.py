@@ -94,6 +94,7 @@ ANOTHER_APT = "apt-get -q -y -o DPkg::Pre-Invoke::='sleep 4' install --no-instal
 
 
 @pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.long
 def test_from_nothing_to_libvirt_and_back(hypervisor: Hypervisor, suite: str) -> None:
     machine = hypervisor(suite, bare=True)
     selections, settings = machine.inside(SELECTIONS), machine.inside(SETTINGS)
@@ -127,6 +128,7 @@ def test_from_nothing_to_libvirt_and_back(hypervisor: Hypervisor, suite: str) ->
     assert isinstance(plan(machine), Do)
 
 
+@pytest.mark.long
 def test_what_came_later_keeps_what_it_needs(hypervisor: Hypervisor) -> None:
     machine = hypervisor(bare=True)
     machine.inside("echo '# mine' >>/etc/libvirt/qemu.conf; sha256sum /etc/libvirt/qemu.conf >/root/mine")
@@ -141,6 +143,7 @@ def test_what_came_later_keeps_what_it_needs(hypervisor: Hypervisor) -> None:
     assert machine.inside("dpkg-query -W -f='${db:Status-Status}' libvirt-daemon-system || true") == ""
 
 
+@pytest.mark.long
 def test_an_installation_that_was_cut_off_is_finished(hypervisor: Hypervisor) -> None:
     machine = hypervisor(bare=True)
     machine.inside("dpkg --unpack /srv/packages/gettext-base_*.deb")

@@ -55,6 +55,7 @@ def but_for(wizard: ClusterOn, host: str, fault: str, cure: str) -> Iterator[Non
         wizard.machine.inside(cure, host=host)
 
 
+@pytest.mark.long
 def test_a_cluster_is_asked(wizard: ClusterOn) -> None:
     said = wizard.ok("apply", "--yes", timeout=900).stderr
     assert "aki0: waiting until the test pods run" in said, "what is waited for is said"
@@ -128,6 +129,7 @@ def what_was_measured_before_a_change_is_stale(wizard: ClusterOn) -> None:
     assert state(wizard, "verify.pods")[0] == "done"
 
 
+@pytest.mark.long
 def test_it_comes_back_though_the_wizard_is_killed(wizard: ClusterOn) -> None:
     wizard.ok("apply", "--yes", timeout=900)
     before = boots(wizard)

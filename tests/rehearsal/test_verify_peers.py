@@ -37,6 +37,7 @@ def annotated(wizard: ClusterOn) -> list[str]:
     return wizard.kubectl(f"get nodes -o {path}").split()
 
 
+@pytest.mark.long
 def test_peers_move_are_cut_and_are_cured(wizard: ClusterOn) -> None:
     wizard.ok("apply", "guests.address", "join.nodes", "join.cni", "--yes", timeout=900)
     assert checked(wizard)["bgp-sessions"][1].startswith("no calico-node runs here")

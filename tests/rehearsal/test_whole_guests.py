@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from screens.app import end_engine
 from tests.rehearsal import bird
 from tests.rehearsal.conftest import Hypervisor
+from tests.rehearsal.firewall_on import values
 from tests.rehearsal.keyboard import Owner, wizard_app
 from tests.rehearsal.namespaces import ON_ISOLATED
 from tests.rehearsal.pictures import whole
@@ -53,6 +56,7 @@ def guests_talk(machine: Rehearsal, *names: str) -> None:
             assert tcp_source_of_guest(machine, one, other, addresses[other]) == addresses[one]
 
 
+@pytest.mark.long
 async def test_the_article_half_done_is_finished_by_keyboard_through_a_reboot_and_back(
     hypervisor: Hypervisor, tmp_path: Path
 ) -> None:
@@ -70,6 +74,8 @@ async def test_the_article_half_done_is_finished_by_keyboard_through_a_reboot_an
     assert "enp4s0" in forwarding_ports(machine, "br0")
     assert "enp5s0" not in forwarding_ports(machine, "br0")
     guests_talk(machine, "aki0", "aki1", "aki2")
+    with bridged_packets_filtered(machine):
+        guests_talk(machine, "aki0", "aki1")
     bird.peers(machine, ON_ISOLATED)
     assert bird.established(machine, ON_ISOLATED)
     machine.reboot(power=False)
@@ -77,6 +83,15 @@ async def test_the_article_half_done_is_finished_by_keyboard_through_a_reboot_an
     guests_talk(machine, "aki0", "aki1", "aki2")
     wizard.ok("undo", "--all", "--yes", timeout=BOOTS * 2)
     assert whole(machine) == before
+
+
+@contextmanager
+def bridged_packets_filtered(machine: Rehearsal) -> Iterator[None]:
+    """By the host's firewall, as they are by default on many hosts: ufw is on, and lets guests talk all the same."""
+    assert values(machine) == "000"
+    machine.inside("sysctl -qw net.bridge.bridge-nf-call-iptables=1")
+    yield
+    machine.inside("sysctl -qw net.bridge.bridge-nf-call-iptables=0")
 
 
 async def finished_by_keyboard(machine: Rehearsal, directory: Path) -> list[str]:
@@ -92,20 +107,19 @@ async def finished_by_keyboard(machine: Rehearsal, directory: Path) -> list[str]
     return applied
 
 
-def test_from_a_bare_machine_to_guests_through_a_reboot_and_back(hypervisor: Hypervisor, tmp_path: Path) -> None:
-    machine = hypervisor(guests=2)
+@pytest.mark.long
+def test_from_a_fresh_machine_to_a_guest_through_a_reboot_and_back(hypervisor: Hypervisor, tmp_path: Path) -> None:
+    machine = hypervisor(guests=1)
     wizard = WizardOn(machine, tmp_path / "owner")
     before = whole(machine)
     wizard.ok("apply", "--yes", timeout=BOOTS * 3)
-    nothing_to_do(wizard, "aki0", "aki1")
-    guests_talk(machine, "aki0", "aki1")
+    nothing_to_do(wizard, "aki0")
     machine.reboot(power=False)
-    nothing_to_do(wizard, "aki0", "aki1")
-    guests_talk(machine, "aki0", "aki1")
+    nothing_to_do(wizard, "aki0")
     refused = wizard.run("undo", "--all", "--yes", timeout=BOOTS)
     assert refused.returncode == 5
-    assert "--destroy aki1" in refused.stderr
-    assert machine.inside("virsh domstate aki1").strip() == "running"
-    wizard.ok("undo", "--all", "--yes", "--destroy", "aki0", "--destroy", "aki1", timeout=BOOTS)
+    assert "--destroy aki0" in refused.stderr
+    assert machine.inside("virsh domstate aki0").strip() == "running"
+    wizard.ok("undo", "--all", "--yes", "--destroy", "aki0", timeout=BOOTS)
     assert whole(machine) == before
     assert not machine.inside("ls /var/lib/libvirt/images | grep aki; true")
