@@ -112,7 +112,7 @@ def test_the_password_is_asked_once_and_goes_nowhere_else(site: Site) -> None:
             assert connection.run("cat /root/copy").out == b"data\n"
             assert connection.run("id -un", root=False).text == "owner\n"
     assert owner.asked == asked_for_sudo(1)
-    assert site.machine.inside(f"journalctl --no-pager | grep -cF '{site.password}' || true").strip() == "0"
+    assert site.machine.inside(f"journalctl --no-pager | grep -cF -- '{site.password}' || true").strip() == "0"
 
 
 def test_parallel_scripts_ask_once(site: Site) -> None:
