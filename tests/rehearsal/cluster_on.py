@@ -13,6 +13,10 @@ NODE = "aki0"
 KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
 
 
+Checks = dict[str, tuple[str, str, str]]
+"""Verdict, reason and cure by the check's id."""
+
+
 class ClusterOn(WizardOn):
     """The wizard with a pod network's manifest beside cluster.yaml."""
 
@@ -30,3 +34,8 @@ class ClusterOn(WizardOn):
 
     def planned(self, step: str) -> Any:
         return next(each for each in self.json("plan", step)["steps"] if each["step"] == step)
+
+
+def checked(wizard: ClusterOn, step: str) -> Checks:
+    rows = wizard.json("check", step)["checks"]
+    return {row["check"]: (row["verdict"], row["reason"], row["cure"]) for row in rows}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rehearsal.cluster_on import ClusterOn
+from tests.rehearsal.cluster_on import ClusterOn, checked
 from tests.rehearsal.conftest import Hypervisor
 from wizard.facts.bird import SPEAKERS
 from wizard.facts.pods_tried import NAMESPACE, PODS_TRIED
@@ -20,8 +20,6 @@ from wizard.facts.reboot_test import RECORD
 from wizard.rehearsal import RehearsalError
 from wizard.rehearsal.waiting import until
 
-Checks = dict[str, tuple[str, str, str]]
-"""Verdict, reason and cure by the check's id."""
 BOOT = "cat /proc/sys/kernel/random/boot_id"
 HOSTS = ("hypervisor", "aki0", "aki1")
 DNS = "-n kube-system scale deployment coredns --replicas={}"
@@ -30,11 +28,6 @@ DNS = "-n kube-system scale deployment coredns --replicas={}"
 @pytest.fixture
 def wizard(hypervisor: Hypervisor, tmp_path: Path) -> ClusterOn:
     return ClusterOn(hypervisor(nodes=2), tmp_path)
-
-
-def checked(wizard: ClusterOn, step: str) -> Checks:
-    rows = wizard.json("check", step)["checks"]
-    return {row["check"]: (row["verdict"], row["reason"], row["cure"]) for row in rows}
 
 
 def state(wizard: ClusterOn, step: str) -> tuple[str, str]:

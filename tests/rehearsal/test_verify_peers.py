@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.rehearsal import bird_on_nodes, wireguard
-from tests.rehearsal.cluster_on import ClusterOn
+from tests.rehearsal.cluster_on import ClusterOn, checked
 from tests.rehearsal.conftest import Hypervisor
 from wizard.facts.pod_network import DETECTION
 from wizard.rehearsal.network import ISOLATED, LAN
 from wizard.rehearsal.waiting import until
 
+PEERS = "verify.peers"
 NODES = (0, 1)
 HOST = f"{ISOLATED}.1"
 FILTERED = "sysctl -qw net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=1"
@@ -26,12 +27,6 @@ def wizard(hypervisor: Hypervisor, tmp_path: Path) -> ClusterOn:
     return ClusterOn(hypervisor(nodes=len(NODES)), tmp_path)
 
 
-def checked(wizard: ClusterOn) -> dict[str, tuple[str, str, str]]:
-    """Verdict, reason and cure by the check."""
-    rows = wizard.json("check", "verify.peers")["checks"]
-    return {row["check"]: (row["verdict"], row["reason"], row["cure"]) for row in rows}
-
-
 def annotated(wizard: ClusterOn) -> list[str]:
     path = r"jsonpath='{.items[*].metadata.annotations.projectcalico\.org/IPv4Address}'"
     return wizard.kubectl(f"get nodes -o {path}").split()
@@ -40,7 +35,7 @@ def annotated(wizard: ClusterOn) -> list[str]:
 @pytest.mark.long
 def test_peers_move_are_cut_and_are_cured(wizard: ClusterOn) -> None:
     wizard.ok("apply", "guests.address", "join.nodes", "join.cni", "--yes", timeout=900)
-    assert checked(wizard)["bgp-sessions"][1].startswith("no calico-node runs here")
+    assert checked(wizard, PEERS)["bgp-sessions"][1].startswith("no calico-node runs here")
     assert "no address detection that the wizard knows" in wizard.planned("join.pin")["reason"]
 
     manifest = bird_on_nodes.manifest(NODES)
@@ -48,7 +43,7 @@ def test_peers_move_are_cut_and_are_cured(wizard: ClusterOn) -> None:
         f"KUBECONFIG=/etc/kubernetes/admin.conf kubectl apply -f - <<'END'\n{manifest}\nEND", host="aki0"
     )
     wizard.kubectl("-n kube-system rollout status daemonset/calico-node --timeout=120s")
-    found = checked(wizard)
+    found = checked(wizard, PEERS)
     assert found["bgp-sessions"] == ("ok", "1 session between 2 nodes, all Established", "")
     verdict, reason, cure = found["bgp-network"]
     assert (verdict, cure) == ("warn", "homek8s-wizard apply join.pin")
@@ -64,7 +59,7 @@ def test_peers_move_are_cut_and_are_cured(wizard: ClusterOn) -> None:
     wizard.machine.inside(f"ip address add {HOST}/24 dev kube-isolated; {ANYWHERE}; {FILTERED}")
     wizard.kubectl("-n kube-system delete pods -l k8s-app=calico-node")
     wizard.kubectl("-n kube-system rollout status daemonset/calico-node --timeout=120s")
-    verdict, reason, cure = checked(wizard)["bgp-sessions"]
+    verdict, reason, cure = checked(wizard, PEERS)["bgp-sessions"]
     assert verdict == "stop"
     assert f"aki0 ({ISOLATED}.100) to aki1 ({ISOLATED}.101): " in reason
     assert re.search(rf"aki[01] was called from {HOST}, which is no node's address", reason), reason
@@ -78,7 +73,7 @@ def test_peers_move_are_cut_and_are_cured(wizard: ClusterOn) -> None:
     the_isolated_network_stays_under_it(wizard)
     wizard.ok("undo", "join.pin", "--yes", timeout=300)
     assert annotated(wizard) == [f"{LAN}.130/24", f"{LAN}.131/24"]
-    assert checked(wizard)["bgp-network"][0] == "warn"
+    assert checked(wizard, PEERS)["bgp-network"][0] == "warn"
 
     # As one that was pinned from its beginning: nothing is noted of that.
     wizard.kubectl(f"-n kube-system set env daemonset/calico-node {DETECTION}=cidr={ISOLATED}.0/24")
@@ -92,7 +87,7 @@ def test_peers_move_are_cut_and_are_cured(wizard: ClusterOn) -> None:
 
 
 def all_is_well(wizard: ClusterOn) -> None:
-    found = checked(wizard)
+    found = checked(wizard, PEERS)
     assert found["bgp-sessions"][0] == "ok"
     assert found["bgp-network"][:2] == ("ok", f"all within {ISOLATED}.0/24")
 

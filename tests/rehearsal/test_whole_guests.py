@@ -108,18 +108,20 @@ async def finished_by_keyboard(machine: Rehearsal, directory: Path) -> list[str]
 
 
 @pytest.mark.long
-def test_from_a_fresh_machine_to_a_guest_through_a_reboot_and_back(hypervisor: Hypervisor, tmp_path: Path) -> None:
-    machine = hypervisor(guests=1)
+def test_from_a_fresh_machine_to_guests_through_a_reboot_and_back(hypervisor: Hypervisor, tmp_path: Path) -> None:
+    machine = hypervisor(guests=2)
     wizard = WizardOn(machine, tmp_path / "owner")
     before = whole(machine)
     wizard.ok("apply", "--yes", timeout=BOOTS * 3)
-    nothing_to_do(wizard, "aki0")
+    nothing_to_do(wizard, "aki0", "aki1")
+    guests_talk(machine, "aki0", "aki1")
     machine.reboot(power=False)
-    nothing_to_do(wizard, "aki0")
+    nothing_to_do(wizard, "aki0", "aki1")
+    guests_talk(machine, "aki0", "aki1")
     refused = wizard.run("undo", "--all", "--yes", timeout=BOOTS)
     assert refused.returncode == 5
-    assert "--destroy aki0" in refused.stderr
-    assert machine.inside("virsh domstate aki0").strip() == "running"
-    wizard.ok("undo", "--all", "--yes", "--destroy", "aki0", timeout=BOOTS)
+    assert "--destroy aki1" in refused.stderr
+    assert machine.inside("virsh domstate aki1").strip() == "running"
+    wizard.ok("undo", "--all", "--yes", "--destroy", "aki0", "--destroy", "aki1", timeout=BOOTS)
     assert whole(machine) == before
     assert not machine.inside("ls /var/lib/libvirt/images | grep aki; true")
