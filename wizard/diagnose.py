@@ -46,6 +46,11 @@ CAUSES = (
         "Put right what it names (its settings: /var/lib/kubelet/config.yaml, /etc/default/kubelet); then retry.",
     ),
     Cause(
+        r"fault: the kubelet refused a pod",
+        "the kubelet did not take a pod of the control plane, for what it said, and does not try it again by itself",
+        "Put right what it names: free disk, memory or processors for it; then retry.",
+    ),
+    Cause(
         r"\[ERROR Port-\d+\]|bind: address already in use",
         "another program has a port that Kubernetes needs",
         "See which: `sudo ss -ltnp` on the node. Stop it, or use another machine; then retry.",

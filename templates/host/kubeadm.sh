@@ -12,8 +12,10 @@ kubeadm_does() { # ARGUMENT…: kubeadm, its own lines as they come; every ten s
 }
 
 kubeadm_heeds() { # PROCESS: while it lives, what is new of the kubelet, or how many images have come
-  said= # a kill that comes before this has shed the script's traps is lost: without a log there is nothing to heed
+  # A kill that comes before this has shed the script's traps is lost: without a log there is nothing to heed.
+  said=
   while sleep 10 >/dev/null 2>&1 && kill -0 "$1" 2>/dev/null && [ -e "$heard/log" ]; do
+    etcd_is_taken
     if tail -n 1 "$heard/log" | grep -qE 'Pulling images|config images pull'; then
       now="$(ctr -n k8s.io images ls -q 2>/dev/null | grep -c /kube-) images of Kubernetes are here so far"
     else
@@ -23,6 +25,24 @@ kubeadm_heeds() { # PROCESS: while it lives, what is new of the kubelet, or how 
     [ -z "$now" ] || [ "$now" = "$said" ] || printf '    … %s\n' "$now"
     said=$now
   done
+}
+
+# Just started, a kubelet may not know its disk yet, and etcd as kubeadm before 1.22 starts it asks for some: what it has
+# refused, it never tries again. A second member that was announced and does not come stops the first one too, and so
+# the whole cluster (kubernetes#99305). Without that request, as from 1.22 on, it is another pod (kubernetes#102673).
+etcd_is_taken() {
+  { grep -q ephemeral-storage "$etcd_manifest" && kubelet_refused | grep -q 'etcd-.*ephemeral-storage'; } 2>/dev/null ||
+    return 0
+  printf '    … the kubelet does not know its disk yet, and has refused etcd: its request for some is taken out of %s\n' \
+    "$etcd_manifest"
+  grep -v ephemeral-storage "$etcd_manifest" >"$heard/etcd" # not beside it: the kubelet takes every file there for a pod
+  cat "$heard/etcd" >"$etcd_manifest"
+}
+etcd_manifest=/etc/kubernetes/manifests/etcd.yaml
+
+kubelet_refused() { # what it said of the last pod of the control plane that it did not take
+  kubelet_since "$began" | grep -E 'Failed to admit pod.*(etcd|kube-apiserver|kube-controller-manager|kube-scheduler)-' |
+    tail -n 1
 }
 
 kubelet_since() { # SECOND: its journal from then on; it gives up every ten seconds until kubeadm writes its settings
@@ -78,6 +98,8 @@ node_faults() { # what is known to keep a node from coming up
   if kubelet_since "$began" | grep -qE 'misconfiguration: kubelet cgroup driver|expected cgroupsPath to be of format'; then
     echo 'fault: the kubelet and containerd do not agree on the cgroup driver'
   fi
+  refused=$(kubelet_refused | plain_words)
+  [ -z "$refused" ] || echo "fault: the kubelet refused a pod: $refused"
   gave_up=$(kubelet_since "$began" | grep -E '^F[0-9]{4} |failed to run [Kk]ubelet' | tail -n 1 | plain_words)
   [ -z "$gave_up" ] || echo "fault: the kubelet gives up: $gave_up"
   if pods_logs etcd- -exec grep -lE 'slow fdatasync|failed to send out heartbeat on time' {} + | grep -q .; then

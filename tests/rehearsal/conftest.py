@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import pprint
+import random
 import signal
 from collections.abc import Callable, Iterator
 from itertools import zip_longest
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from wizard.rehearsal import Rehearsal, RehearsalError, kubernetes, requirements, tree
+from wizard.rehearsal import SUITES, Rehearsal, RehearsalError, kubernetes, requirements, tree
 from wizard.rehearsal.node_recipe import NodeRecipe
 
 HERE = Path(__file__).parent
@@ -96,6 +97,16 @@ def _can_have_nodes() -> None:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def suite(request: pytest.FixtureRequest) -> str:
+    """One of the two releases, in another run maybe the other one, by the seed that pytest-randomly prints.
+
+    For tests of what is the same on both; those of what tells them apart are parametrized, and run on each.
+    """
+    seed = request.config.getoption("randomly_seed", 0)
+    return random.Random(f"{seed} {request.node.nodeid}").choice(SUITES)
 
 
 @pytest.fixture

@@ -197,7 +197,6 @@ def test_an_undo_that_is_not_confirmed_leaves_the_bridge(on: Prepare, suite: str
     has_main(host.machine)
 
 
-@BOTH
 def test_without_a_signal_it_fails_and_goes_back_at_once(on: Prepare, suite: str) -> None:
     host = on(suite)
     before = picture(host.machine)
@@ -213,7 +212,6 @@ def test_without_a_signal_it_fails_and_goes_back_at_once(on: Prepare, suite: str
 # ---------------------------------------------------------------- what is there already
 
 
-@BOTH
 def test_a_bridge_of_the_owners_own_is_adopted_then_moved(on: Prepare, suite: str) -> None:
     host = on(suite)
     write(
@@ -237,7 +235,6 @@ def test_a_bridge_of_the_owners_own_is_adopted_then_moved(on: Prepare, suite: st
     is_as(host.machine, before)
 
 
-@BOTH
 def test_a_bridge_made_by_hand_becomes_one_that_lasts(on: Prepare, suite: str) -> None:
     host = on(suite)
     host.machine.inside("ip link add br0 type bridge; ip link set enp5s0 up master br0; ip link set br0 up")
@@ -250,7 +247,6 @@ def test_a_bridge_made_by_hand_becomes_one_that_lasts(on: Prepare, suite: str) -
     assert picture(host.machine)["links"]["br0"]["address"] == mac
 
 
-@BOTH
 def test_files_that_would_win_are_moved_aside_or_hidden_and_come_back(on: Prepare, suite: str) -> None:
     host = on(suite)
     late = "[Match]\nName=enp5s0\n[Network]\nLinkLocalAddressing=no"
@@ -266,7 +262,6 @@ def test_files_that_would_win_are_moved_aside_or_hidden_and_come_back(on: Prepar
     is_as(host.machine, before)
 
 
-@BOTH
 def test_networkd_that_did_not_run_is_switched_on_and_off_again(on: Prepare, suite: str) -> None:
     host = on(suite)
     host.machine.inside(
@@ -283,7 +278,6 @@ def test_networkd_that_did_not_run_is_switched_on_and_off_again(on: Prepare, sui
     assert host.machine.inside("systemctl is-active systemd-networkd", check=False).strip() == "inactive"
 
 
-@BOTH
 def test_a_lease_stays_over_bridge_and_undo(on: Prepare, suite: str) -> None:
     host = on(suite)
     write(host.machine, **{"20-spare_network": "[Match]\nName=enp5s0\n[Network]\nDHCP=ipv4\n[DHCPv4]\nUseRoutes=no"})
@@ -314,7 +308,6 @@ def listed(machine: Rehearsal) -> dict[str, list[str]]:
     return {line.split()[0]: line.split()[1:] for line in virsh(machine, "net-list --all").splitlines()}
 
 
-@BOTH
 def test_networks_are_made_used_and_taken_back(on: Prepare, suite: str) -> None:
     host = on(suite)
     before = listed(host.machine)
@@ -339,7 +332,6 @@ def test_networks_are_made_used_and_taken_back(on: Prepare, suite: str) -> None:
     assert listed(host.machine) == before
 
 
-@BOTH
 def test_a_running_guest_stays_on_the_bridge_while_it_moves(on: Prepare, suite: str) -> None:
     host = on(suite)
     for step in (PORT, LAN, ISOLATED):
@@ -355,7 +347,6 @@ def test_a_running_guest_stays_on_the_bridge_while_it_moves(on: Prepare, suite: 
     assert ports(host.machine) == {"enp5s0": "forwarding", "vnet0": "forwarding"}
 
 
-@BOTH
 def test_a_network_defined_otherwise_is_redefined_and_comes_back(on: Prepare, suite: str) -> None:
     host = on(suite)
     other = "<network><name>kube-isolated</name><bridge name='kube-isolated' stp='on' delay='0'/></network>"
@@ -369,7 +360,6 @@ def test_a_network_defined_otherwise_is_redefined_and_comes_back(on: Prepare, su
     assert listed(host.machine)["kube-isolated"] == ["inactive", "no", "yes"]
 
 
-@BOTH
 def test_running_guests_keep_their_network_while_it_is_redefined(on: Prepare, suite: str) -> None:
     host = on(suite)
     host.apply(PORT, WANTED)

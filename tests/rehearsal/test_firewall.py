@@ -171,7 +171,6 @@ def no_key_is_anywhere(wizard: FirewallOn, said: str) -> None:
     assert wizard.machine.inside(f"grep -rlF -- '{key}' {places} 2>/dev/null; true") == ""
 
 
-@BOTH
 def test_filtered_on_purpose_and_back(hypervisor: Hypervisor, tmp_path: Path, suite: str) -> None:
     """The module first, then its settings, which ufw would set otherwise; guests still talk, by ufw's own rules."""
     machine = hypervisor(suite)
@@ -230,7 +229,6 @@ def until_reverted(machine: PlannedOn, limit: int = 30) -> str:
     return machine.machine.inside(f"cut -d' ' -f2- {home}/outcome").strip()
 
 
-@BOTH
 def test_ufw_that_nobody_confirms_goes_back(hypervisor: Hypervisor, tmp_path: Path, suite: str) -> None:
     """By the timer; by a restart; with rules of others in it, which are there again; and switched off, on again."""
     host = PlannedOn(hypervisor(suite), tmp_path)

@@ -15,7 +15,6 @@ from tests.rehearsal.on_paper import PASSWORD, OnPaper, nic
 from tests.rehearsal.wizard_on import cut_off
 from wizard.stages.hotplug import has_room
 
-BOTH = pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 ATTACH = ("apply", "guests.attach", "--yes")
 UNDO = ("undo", "guests.attach", "--yes")
 MAC = "52:54:00:a0:00:1{}"
@@ -44,7 +43,6 @@ def planned(wizard: OnPaper, name: str = "d0") -> dict[str, object]:
 # ---------------------------------------------------------------- there and back
 
 
-@BOTH
 def test_a_running_and_a_stopped_guest_there_and_back(paper_on: Make, suite: str) -> None:
     wizard = paper_on(suite, "d0", "d1")
     before = [wizard.define("d0", nic(MAC.format(0)), start=True), wizard.define("d1", nic(MAC.format(1)))]
@@ -66,7 +64,6 @@ def test_a_running_and_a_stopped_guest_there_and_back(paper_on: Make, suite: str
     assert "nothing that the wizard did" in wizard.run(*UNDO).stderr
 
 
-@BOTH
 def test_room_is_seen_as_libvirt_sees_it_and_without_it_the_guest_is_booted_cold(paper_on: Make, suite: str) -> None:
     wizard = paper_on(suite)
     before = wizard.define("d0", nic(MAC.format(0)), start=True)

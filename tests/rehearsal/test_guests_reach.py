@@ -14,7 +14,6 @@ from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.on_paper import OnPaper, nic
 from tests.rehearsal.wizard_on import WizardOn, cut_off, until_said
 
-BOTH = pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 REACH = ("apply", "guests.reach", "--yes")
 LAN = "vxlan10-bridge"
 BOOT = "cat /proc/sys/kernel/random/boot_id"
@@ -188,7 +187,6 @@ def booted_cold_one_after_the_other(wizard: Midway) -> None:
 # ---------------------------------------------------------------- domains without disks
 
 
-@BOTH
 def test_moved_and_booted_cold_and_back_as_it_was(hypervisor: Hypervisor, tmp_path: Path, suite: str) -> None:
     wizard = OnPaper(hypervisor(suite), tmp_path / "owner", ("d0", "d1"), more=", nic: bridge")
     wizard.inside("ip link add virbr9 type bridge; ip link set virbr9 up")

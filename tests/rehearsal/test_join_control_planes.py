@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -147,5 +150,23 @@ def it_leaves_and_joins_again(wizard: HighlyAvailable) -> None:
     assert [wizard.api_of(node) for node in NODES] == ["ok", "", ""]
     assert wizard.machine.inside(LEFT, check=False, host="aki1") == ""
     assert wizard.kubectl("get nodes -o name").split() == ["node/aki0", "node/aki2"]
-    wizard.ok("apply", "join.nodes", "--yes", timeout=LONG)
+    with no_disk_is_known_of(wizard, "aki1"):
+        said = wizard.ok("apply", "join.nodes", "--yes", timeout=LONG).stderr
+    assert "the kubelet does not know its disk yet, and has refused etcd" in said
     all_is_well(wizard)
+
+
+@contextmanager
+def no_disk_is_known_of(wizard: HighlyAvailable, node: str) -> Iterator[None]:
+    """As where a kubelet registers before it knows: it refuses etcd, which asks for some, a tenth of a second later."""
+    key = f"--cert {PKI}/apiserver-kubelet-client.crt --key {PKI}/apiserver-kubelet-client.key"
+    patch = '[{"op": "remove", "path": "/status/allocatable/ephemeral-storage"}]'
+    # Hundreds of times a second, because curl keeps its connection.
+    forget = (
+        f"curl -sk {key} -X PATCH -H 'Content-Type: application/json-patch+json' -d '{patch}' "
+        f"'https://{LAN}.130:6443/api/v1/nodes/{node}/status?n=[1-1000000]'"
+    )
+    loop = shlex.quote(f"{forget} >/dev/null")
+    wizard.machine.inside(f"systemd-run --quiet --unit=forget sh -c {loop}", host="aki0")
+    yield
+    wizard.machine.inside("systemctl stop forget", host="aki0")

@@ -18,7 +18,6 @@ from wizard.model import Nothing, Refused, Step
 from wizard.stages import isolated
 from wizard.stages.firewall import BRIDGED, NAT
 
-BOTH = pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 PAIRS = (ON_BR0, ON_ISOLATED)
 HOST = "192.168.182.101"
 """br0's address, which guests on it are taken for."""
@@ -74,7 +73,6 @@ def cured(host: PlannedOn, family: str, step: Step, cluster: Cluster) -> None:
     assert picture(host.machine) == before
 
 
-@BOTH
 @pytest.mark.parametrize("family", LOAD)
 def test_the_articles_fault_is_cured_in_each_way(
     hypervisor: Hypervisor, tmp_path: Path, suite: str, family: str

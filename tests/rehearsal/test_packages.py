@@ -12,7 +12,7 @@ from wizard.cluster import Cluster
 from wizard.facts.libvirt import DOMAINS, NETWORKS, Domains, Networks
 from wizard.facts.ours import OURS
 from wizard.model import HYPERVISOR, Context, Do, Fact, Known, Nothing, Output, Plan, Seen
-from wizard.rehearsal import SUITES, Rehearsal
+from wizard.rehearsal import Rehearsal
 from wizard.script import compile_part
 from wizard.stages.preflight import PACKAGES_STEP
 
@@ -93,7 +93,6 @@ until grep -q held /run/held 2>/dev/null; do sleep 0.1; done"""
 ANOTHER_APT = "apt-get -q -y -o DPkg::Pre-Invoke::='sleep 4' install --no-install-recommends netcat-openbsd"
 
 
-@pytest.mark.parametrize("suite", SUITES)
 @pytest.mark.long
 def test_from_nothing_to_libvirt_and_back(hypervisor: Hypervisor, suite: str) -> None:
     machine = hypervisor(suite, bare=True)

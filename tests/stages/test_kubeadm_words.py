@@ -48,7 +48,7 @@ class Host:
 
     def run(self, *actions: Run) -> subprocess.CompletedProcess[str]:
         script = compile_part("join.init", "aki0", Part("aki0", "t", actions))
-        script = script.replace(" PATH=", f" PATH={self.directory}:")
+        script = script.replace(" PATH=", f" PATH={self.directory}:").replace("/etc/", f"{self.directory}/")
         environment = {**os.environ, "HK8S_HOME": str(self.directory / "home")}
         return subprocess.run(
             ["sh", "-s", "--", "a1"], input=script, capture_output=True, text=True, timeout=60, env=environment
@@ -104,9 +104,50 @@ def test_nothing_is_heeded_any_more_once_its_log_is_gone(
     assert host.run(Run(("kubeadm_heeds", "1"))).returncode == 0
 
 
+REFUSED = (
+    "W1128 05:15:30.810969    3630 predicate.go:113] Failed to admit pod etcd-aki1_kube-system(622f34cc) - Unexpected "
+    "error while attempting to recover from admission failure: preemption: error finding a set of pods to preempt: "
+    "no set of running pods found to reclaim resources: [(res: ephemeral-storage, q: 104857600), ]"
+)
+"""As kubelet 1.20.2 said it."""
+
+
+MANIFEST = """\
+    resources:
+      requests:
+        cpu: 100m
+        ephemeral-storage: 100Mi
+        memory: 100Mi
+"""
+
+
+@pytest.mark.parametrize("said", [REFUSED, REFUSED.replace("etcd-aki1", "web"), REFUSED.replace("ephemeral-", "")])
+def test_an_etcd_that_was_refused_for_its_disk_comes_without_asking_for_some(
+    said: str, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.program("journalctl", f"echo '{said}'")
+    host.program("sleep", f"echo >>{tmp_path}/slept; [ $(wc -l <{tmp_path}/slept) -le 3 ]")
+    (tmp_path / "log").touch()
+    manifest = tmp_path / "kubernetes/manifests/etcd.yaml"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text(MANIFEST)
+    monkeypatch.setenv("heard", str(tmp_path))
+    monkeypatch.setenv("began", "0")
+    done = host.run(Run(("kubeadm_heeds", str(os.getpid()))))
+    assert done.returncode == 0, done.stderr
+    changed = said is REFUSED
+    assert ("ephemeral-storage" not in manifest.read_text()) is changed
+    assert manifest.read_text() == "".join(
+        line for line in MANIFEST.splitlines(True) if not changed or "ephemeral" not in line
+    )
+    assert done.stdout.count("has refused etcd") == changed, "once"
+    assert [path.name for path in manifest.parent.iterdir()] == ["etcd.yaml"]
+
+
 @pytest.mark.parametrize(
     ("said", "why"),
     [
+        ("fault: the kubelet refused a pod: predicate.go:113] Failed to admit pod etcd-aki1", "did not take a pod"),
         ("[ERROR Swap]: running with swap on is not supported. Please disable swap", "swap is on"),
         ("[ERROR CRI]: container runtime is not running: output: …", "containerd does not run"),
         ('err="… unknown service runtime.v1alpha2.RuntimeService"', "without its CRI plugin"),

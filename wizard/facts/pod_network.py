@@ -85,12 +85,13 @@ def _agents(items: list[Mapping[str, Any]]) -> Iterator[Agent]:
 
 POD_NETWORK = Fact(
     "pod-network",
-    # The last question is the one that must be answered: without an API, an answer of nothing means nothing.
+    # The last question is the one that must be answered: without an API, an answer of nothing means nothing. The
+    # Installation is asked for by its path: of a kind unknown to it, kubectl would look for all kinds there are.
     rf"""[ -e {ADMIN} ] || {{ echo none; exit 0; }}
 say() {{ printf '%s\t%s\n' "$1" "$(base64 -w0)"; }}
 k() {{ {KUBECTL} "$@"; }}
 k -n kube-system get configmap {RECORD} --ignore-not-found -o json 2>/dev/null | say record
-k get installations.operator.tigera.io default --ignore-not-found -o json 2>/dev/null | say installation
+k get --raw /apis/operator.tigera.io/v1/installations/default 2>/dev/null | say installation
 cilium version --client 2>/dev/null | sed -n 's/^cilium-cli: *v\{{0,1\}}\([^ ]*\).*/\1/p' | say cilium
 agents=$(k get daemonsets --all-namespaces -o json) || exit 1
 printf %s "$agents" | say agents""",
