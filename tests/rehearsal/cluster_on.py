@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,3 +41,13 @@ class ClusterOn(WizardOn):
 def checked(wizard: ClusterOn, step: str) -> Checks:
     rows = wizard.json("check", step)["checks"]
     return {row["check"]: (row["verdict"], row["reason"], row["cure"]) for row in rows}
+
+
+@contextmanager
+def but_for(wizard: ClusterOn, host: str, fault: str, cure: str) -> Iterator[None]:
+    """What is done on a host for a while, and what ends it."""
+    wizard.machine.inside(fault, host=host)
+    try:
+        yield
+    finally:
+        wizard.machine.inside(cure, host=host)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tests.rehearsal import traces
-from tests.rehearsal.cluster_on import ClusterOn
+from tests.rehearsal.cluster_on import ClusterOn, but_for
 from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.test_join import TOKEN
 from wizard.rehearsal import Rehearsal, RehearsalError
@@ -156,17 +154,13 @@ def it_leaves_and_joins_again(wizard: HighlyAvailable) -> None:
     all_is_well(wizard)
 
 
-@contextmanager
-def no_disk_is_known_of(wizard: HighlyAvailable, node: str) -> Iterator[None]:
+def no_disk_is_known_of(wizard: HighlyAvailable, node: str) -> AbstractContextManager[None]:
     """As where a kubelet registers before it knows: it refuses etcd, which asks for some, a tenth of a second later."""
     key = f"--cert {PKI}/apiserver-kubelet-client.crt --key {PKI}/apiserver-kubelet-client.key"
     patch = '[{"op": "remove", "path": "/status/allocatable/ephemeral-storage"}]'
     # Hundreds of times a second, because curl keeps its connection.
     forget = (
-        f"curl -sk {key} -X PATCH -H 'Content-Type: application/json-patch+json' -d '{patch}' "
+        f"curl -sk -o /dev/null {key} -X PATCH -H 'Content-Type: application/json-patch+json' -d '{patch}' "
         f"'https://{LAN}.130:6443/api/v1/nodes/{node}/status?n=[1-1000000]'"
     )
-    loop = shlex.quote(f"{forget} >/dev/null")
-    wizard.machine.inside(f"systemd-run --quiet --unit=forget sh -c {loop}", host="aki0")
-    yield
-    wizard.machine.inside("systemctl stop forget", host="aki0")
+    return but_for(wizard, "aki0", f"systemd-run --quiet --unit=forget {forget}", "systemctl stop forget")

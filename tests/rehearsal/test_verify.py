@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from tests.rehearsal.cluster_on import ClusterOn, checked
+from tests.rehearsal.cluster_on import ClusterOn, but_for, checked
 from tests.rehearsal.conftest import Hypervisor
 from wizard.facts.bird import SPEAKERS
 from wizard.facts.pods_tried import NAMESPACE, PODS_TRIED
@@ -37,15 +36,6 @@ def state(wizard: ClusterOn, step: str) -> tuple[str, str]:
 
 def boots(wizard: ClusterOn) -> dict[str, str]:
     return {host: wizard.machine.inside(BOOT, host=host).strip() for host in HOSTS}
-
-
-@contextmanager
-def but_for(wizard: ClusterOn, host: str, fault: str, cure: str) -> Iterator[None]:
-    wizard.machine.inside(fault, host=host)
-    try:
-        yield
-    finally:
-        wizard.machine.inside(cure, host=host)
 
 
 @pytest.mark.long
