@@ -148,19 +148,17 @@ def it_leaves_and_joins_again(wizard: HighlyAvailable) -> None:
     assert [wizard.api_of(node) for node in NODES] == ["ok", "", ""]
     assert wizard.machine.inside(LEFT, check=False, host="aki1") == ""
     assert wizard.kubectl("get nodes -o name").split() == ["node/aki0", "node/aki2"]
-    with no_disk_is_known_of(wizard, "aki1"):
+    with no_disk_is_left_for_etcd(wizard, "aki1"):
         said = wizard.ok("apply", "join.nodes", "--yes", timeout=LONG).stderr
     assert "the kubelet does not know its disk yet, and has refused etcd" in said
     all_is_well(wizard)
 
 
-def no_disk_is_known_of(wizard: HighlyAvailable, node: str) -> AbstractContextManager[None]:
-    """As where a kubelet registers before it knows: it refuses etcd, which asks for some, a tenth of a second later."""
-    key = f"--cert {PKI}/apiserver-kubelet-client.crt --key {PKI}/apiserver-kubelet-client.key"
-    patch = '[{"op": "remove", "path": "/status/allocatable/ephemeral-storage"}]'
-    # Hundreds of times a second, because curl keeps its connection.
-    forget = (
-        f"curl -sk -o /dev/null {key} -X PATCH -H 'Content-Type: application/json-patch+json' -d '{patch}' "
-        f"'https://{LAN}.130:6443/api/v1/nodes/{node}/status?n=[1-1000000]'"
-    )
-    return but_for(wizard, "aki0", f"systemd-run --quiet --unit=forget {forget}", "systemctl stop forget")
+def no_disk_is_left_for_etcd(wizard: HighlyAvailable, node: str) -> AbstractContextManager[None]:
+    """A kubelet that has 50 MiB to give refuses etcd, which asks for 100, as one does that has none yet to give."""
+    settings, aside = "/etc/default/kubelet", "/root/kubelet"
+    size = "$(df --block-size=1 --output=size /var/lib/kubelet | tail -n 1)"
+    # It keeps a tenth for itself in any case (nodefs.available < 10 %).
+    reserved = f"KUBELET_EXTRA_ARGS=--kube-reserved=ephemeral-storage=$(({size} * 9 / 10 - 50 * 1024 * 1024))"
+    fault = f'cp -p {settings} {aside} && echo "{reserved}" >{settings}'
+    return but_for(wizard, node, fault, f"mv {aside} {settings}")
