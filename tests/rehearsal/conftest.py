@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import os
 import pprint
-import random
 import signal
 from collections.abc import Callable, Iterator
 from itertools import zip_longest
@@ -99,14 +98,11 @@ def _can_have_nodes() -> None:
         pytest.skip(str(error))
 
 
-@pytest.fixture
+@pytest.fixture(params=[pytest.param(each, marks=pytest.mark.turns("suite")) for each in SUITES])
 def suite(request: pytest.FixtureRequest) -> str:
-    """One of the two releases, in another run maybe the other one, by the seed that pytest-randomly prints.
-
-    For tests of what is the same on both; those of what tells them apart are parametrized, and run on each.
-    """
-    seed = request.config.getoption("randomly_seed", 0)
-    return random.Random(f"{seed} {request.node.nodeid}").choice(SUITES)
+    """A Debian release, for tests of what is the same on all of them: they take turns."""
+    found: str = request.param
+    return found
 
 
 @pytest.fixture

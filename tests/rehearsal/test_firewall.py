@@ -34,7 +34,6 @@ from wizard.rehearsal import Rehearsal
 from wizard.stages import isolated
 from wizard.stages.firewall import BRIDGED, UFW
 
-BOTH = pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 SOON = 8
 """Seconds: by then the script has ended, also on a busy machine. Only a job, which this is not, would be ended."""
 PAIRS = (ON_BR0, ON_ISOLATED)
@@ -66,7 +65,6 @@ def pairs_talk(machine: Rehearsal) -> None:
         assert between(machine, pair) == pair.addresses[0]
 
 
-@BOTH
 def test_the_articles_host_is_put_right_for_good_and_back(hypervisor: Hypervisor, tmp_path: Path, suite: str) -> None:
     machine = hypervisor(suite)
     articles_host(machine)
@@ -283,6 +281,7 @@ def cut(wizard: FirewallOn, running: subprocess.Popen[str]) -> None:
     assert running.returncode == 0, output
 
 
+@pytest.mark.turns("disturb")
 @pytest.mark.parametrize("disturb", [kill, cut])
 def test_disturbed_in_the_middle_of_each_part_it_goes_on(
     hypervisor: Hypervisor, tmp_path: Path, disturb: Callable[[FirewallOn, subprocess.Popen[str]], None]

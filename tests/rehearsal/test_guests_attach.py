@@ -238,6 +238,7 @@ def test_killed_cut_off_and_with_libvirtd_restarted_it_goes_on(paper_on: Make) -
 CUT_HERE = ("keep_domain d0", "--config", "leave_domain d0", "unplug d0", "--live")
 
 
+@pytest.mark.turns("line")
 @pytest.mark.parametrize("line", CUT_HERE)
 def test_ended_at_any_of_its_lines_it_converges(paper_on: Make, line: str) -> None:
     """The script as it is in the plan, ended at this line as by a loss of power, run again, and taken back."""

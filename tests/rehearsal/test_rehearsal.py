@@ -402,6 +402,7 @@ def test_down_leaves_no_trace_and_may_be_repeated(own_name: str) -> None:
     assert "no rehearsal" in cli("status", "--name", own_name).stdout
 
 
+@pytest.mark.turns("after")
 @pytest.mark.parametrize("after", [0.1, 0.2, 0.3, 0.5, 0.7])
 def test_an_up_killed_anywhere_can_be_completed_or_removed(own_name: str, after: float) -> None:
     before = surroundings()

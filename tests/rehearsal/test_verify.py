@@ -38,6 +38,7 @@ def boots(wizard: ClusterOn) -> dict[str, str]:
     return {host: wizard.machine.inside(BOOT, host=host).strip() for host in HOSTS}
 
 
+@pytest.mark.turns(at="verify on a cluster")
 @pytest.mark.long
 def test_a_cluster_is_asked(wizard: ClusterOn) -> None:
     said = wizard.ok("apply", "--yes", timeout=900).stderr
@@ -112,6 +113,7 @@ def what_was_measured_before_a_change_is_stale(wizard: ClusterOn) -> None:
     assert state(wizard, "verify.pods")[0] == "done"
 
 
+@pytest.mark.turns(at="verify on a cluster")
 @pytest.mark.long
 def test_it_comes_back_though_the_wizard_is_killed(wizard: ClusterOn) -> None:
     wizard.ok("apply", "--yes", timeout=900)

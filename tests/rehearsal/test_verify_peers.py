@@ -32,6 +32,7 @@ def annotated(wizard: ClusterOn) -> list[str]:
     return wizard.kubectl(f"get nodes -o {path}").split()
 
 
+@pytest.mark.turns(at="verify on a cluster")
 @pytest.mark.long
 def test_peers_move_are_cut_and_are_cured(wizard: ClusterOn) -> None:
     wizard.ok("apply", "guests.address", "join.nodes", "join.cni", "--yes", timeout=900)

@@ -24,7 +24,6 @@ from tests.rehearsal.wizard_on import (
 )
 from wizard.catalog import STAGES
 
-BOTH = pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 ADDRESS = ["192.168.182.100/24"]
 HOST = tuple(step for stage in STAGES if stage.id not in ("guests", "join", "verify") for step in stage.steps)
 """Of the hypervisor itself; guests, and a cluster on them, are for the tests that have some."""
@@ -57,7 +56,6 @@ def nothing_to_do(wizard: WizardOn) -> None:
     assert json.loads(done.stdout)["changes"] == 0
 
 
-@BOTH
 def test_from_fresh_to_done_through_a_reboot_and_back(wizard_on: Callable[..., WizardOn], suite: str) -> None:
     wizard = wizard_on(suite)
     before = whole(wizard.machine)
@@ -134,6 +132,7 @@ CHANGING = tuple(step.id for step in HOST if not step.only_checks and step.id !=
 """What there is to do on a plain hypervisor; it has no rule that firewall.nat could cure."""
 
 
+@pytest.mark.turns("bare", "steps")
 @pytest.mark.long
 @pytest.mark.parametrize(("bare", "steps"), [(True, CHANGING[:1]), (False, CHANGING[1:])], ids=["packages", "the-rest"])
 def test_each_step_goes_on_after_a_kill_and_a_cut_link_and_is_taken_back(

@@ -56,6 +56,7 @@ def guests_talk(machine: Rehearsal, *names: str) -> None:
             assert tcp_source_of_guest(machine, one, other, addresses[other]) == addresses[one]
 
 
+@pytest.mark.turns(at="a whole life with guests")
 @pytest.mark.long
 async def test_the_article_half_done_is_finished_by_keyboard_through_a_reboot_and_back(
     hypervisor: Hypervisor, tmp_path: Path
@@ -107,6 +108,7 @@ async def finished_by_keyboard(machine: Rehearsal, directory: Path) -> list[str]
     return applied
 
 
+@pytest.mark.turns(at="a whole life with guests")
 @pytest.mark.long
 def test_from_a_fresh_machine_to_guests_through_a_reboot_and_back(hypervisor: Hypervisor, tmp_path: Path) -> None:
     machine = hypervisor(guests=2)

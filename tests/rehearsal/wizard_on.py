@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.rehearsal import forked
 from wizard.rehearsal import Rehearsal, RehearsalStatus
 
 COMMAND = Path(sys.executable).with_name("homek8s-wizard")
@@ -38,12 +39,10 @@ class WizardOn:
         return {**os.environ, **{name: str(self.directory / path) for name, path in kept.items()}}
 
     def run(self, verb: str, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-        return self.machine.run_on_lan(
-            self.argv(verb, *arguments), capture_output=True, text=True, env=self.environment, timeout=timeout
-        )
+        return forked.run(self.argv(verb, *arguments), self.machine.name, self.environment, timeout)
 
     def start(self, verb: str, *arguments: str) -> subprocess.Popen[str]:
-        """The command under way, its output readable line by line."""
+        """The installed command under way, its output readable line by line."""
         return subprocess.Popen(
             self.machine.on_lan(self.argv(verb, *arguments)),
             stdout=subprocess.PIPE,
