@@ -40,9 +40,11 @@ etcd_is_taken() {
 }
 etcd_manifest=/etc/kubernetes/manifests/etcd.yaml
 
-kubelet_refused() { # what it said of the last pod of the control plane that it did not take
+kubelet_refused() { # what it said of the last pod of the control plane that it did not take, and still would not
+  seen_to='nothing yet'
+  grep -q ephemeral-storage "$etcd_manifest" 2>/dev/null || seen_to='etcd-.*ephemeral-storage'
   kubelet_since "$began" | grep -E 'Failed to admit pod.*(etcd|kube-apiserver|kube-controller-manager|kube-scheduler)-' |
-    tail -n 1
+    grep -v "$seen_to" | tail -n 1
 }
 
 kubelet_since() { # SECOND: its journal from then on; it gives up every ten seconds until kubeadm writes its settings

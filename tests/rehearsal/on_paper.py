@@ -6,6 +6,7 @@ as it is: nobody answers it.
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -73,6 +74,11 @@ class OnPaper(WizardOn):
     @property
     def environment(self) -> dict[str, str]:
         return {**super().environment, "PYTHONPATH": str(REPOSITORY)}
+
+    def run(self, verb: str, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        """Not forked: the steps are others than in the modules that have been read."""
+        argv, environment = self.argv(verb, *arguments), self.environment
+        return self.machine.run_on_lan(argv, capture_output=True, text=True, env=environment, timeout=timeout)
 
     # ------------------------------------------------------------ domains
 

@@ -271,7 +271,8 @@ def test_failures_leave_nothing_and_say_what_to_do(wizard_on: Make) -> None:
     text = wizard.cluster_file.read_text()
     wizard.cluster_file.write_text(re.sub(r"^      sha256: .*\n", "", text, flags=re.MULTILINE))
     change(wizard, "image", "/srv/empty.qcow2")
-    fails("the firmware finds nothing to start on the disk of aki0", "BdsDxe")
+    slowly = "guests.create@aki0: KVM does not work here, so the first boot takes minutes."
+    fails(slowly, "the firmware finds nothing to start on the disk of aki0", "BdsDxe")
     wizard.ok("undo", "guests.create@aki0", "--yes", "--destroy", "aki0")
     assert files(wizard) == set()
 

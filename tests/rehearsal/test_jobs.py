@@ -124,7 +124,8 @@ def test_stop_ends_all_that_was_started(bench: Bench) -> None:
 
 
 def test_a_stopped_one_cleans_up_to_the_end(bench: Bench) -> None:
-    clean_up = Run(("sh", "-c", "sleep 0.5; echo cleaned >>/run/cleaned"))
+    # As from systemd, which signals all that it finds until it finds nothing new.
+    clean_up = Run(("sh", "-c", "kill -TERM $$; sleep 0.5; echo cleaned >>/run/cleaned"))
     attempt = bench.start(Run(("sleep", "1234")), always=(clean_up,))
     bench.machine.inside("until [ $(pgrep -fxc 'sleep 1234') = 1 ]; do sleep 0.05; done")
     assert job.stop(bench.connection, attempt) == JobState("interrupted")

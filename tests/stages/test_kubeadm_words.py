@@ -144,6 +144,22 @@ def test_an_etcd_that_was_refused_for_its_disk_comes_without_asking_for_some(
     assert [path.name for path in manifest.parent.iterdir()] == ["etcd.yaml"]
 
 
+@pytest.mark.parametrize("asks", [True, False])
+def test_an_etcd_that_asks_for_no_disk_any_more_is_no_fault(
+    asks: bool, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.program("journalctl", f"echo '{REFUSED}'")
+    host.program("swapon", "true")
+    manifest = tmp_path / "kubernetes/manifests/etcd.yaml"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text(MANIFEST if asks else MANIFEST.replace("        ephemeral-storage: 100Mi\n", ""))
+    monkeypatch.setenv("heard", str(tmp_path))
+    monkeypatch.setenv("began", "0")
+    done = host.run(Run(("node_faults",)))
+    assert ("fault: the kubelet refused a pod: predicate.go:113] Failed to admit pod etcd-aki1" in done.stdout) is asks
+    assert "fault: containerd does not answer" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("said", "why"),
     [

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from wizard.cli.show import planned_text
+from wizard.cli.show import notes, planned_text
 from wizard.errors import InputError, InputFinding
 from wizard.events import Approve, Choose, HostKey, KeepOrRevert, NeedSecret, Question, SecretKind
 from wizard.model import Risk, Secret
@@ -72,6 +72,8 @@ class Answers:
         if asked.risk is Risk.DESTROYS_DATA:
             return True if asked.destroys in self.destroy else None
         if self.yes:
+            for line in (f"{planned.name}: {note}" for planned in asked.planned for note in notes(planned)):
+                click.echo(line, err=True)
             return True
         if not self.terminal:
             return None

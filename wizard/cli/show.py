@@ -44,7 +44,7 @@ def _planned_lines(planned: Planned) -> Iterator[str]:
     if not isinstance(planned.plan, Do):
         return
     yield f"    Risk: {planned.risk.words}"
-    for note in planned.plan.notes:
+    for note in notes(planned):
         yield f"    Note: {note}"
     for part in planned.plan.parts:
         yield f"    On {part.on}: {part.title}"
@@ -52,6 +52,11 @@ def _planned_lines(planned: Planned) -> Iterator[str]:
             yield f"      - {action.summary}"
             diff: str = getattr(action, "diff", "")
             yield from (f"          {line}" for line in diff.splitlines())
+
+
+def notes(planned: Planned) -> tuple[str, ...]:
+    """What its owner should know of a change before it is made."""
+    return planned.plan.notes if isinstance(planned.plan, Do) else ()
 
 
 def check_text(step: str, target: str, check: Check) -> str:
