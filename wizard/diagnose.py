@@ -212,6 +212,16 @@ CAUSES = (
         "Try `curl -I` of that address on the node; or fetch it yourself and use `cni: {manifest: FILE}`.",
     ),
     Cause(
+        r"still not so after \d+ s: \S+ is listed among the nodes",
+        "its kubelet has not registered it with the cluster",
+        "On it, see `journalctl -u kubelet -n 50` (a name that is taken, a clock, the API's address); then retry.",
+    ),
+    Cause(
+        r"still not so after \d+ s: the operator has told calico-node",
+        "Calico's operator has not passed it on: it does not run, or finds fault with the Installation",
+        "See `kubectl -n tigera-operator logs deployment/tigera-operator --tail=50`; then retry.",
+    ),
+    Cause(
         r"still no pod network after \d+ s",
         "the pods that make it did not come up, or not on every node",
         "Read the reasons above, and what `kubectl describe` says of those pods; then retry.",

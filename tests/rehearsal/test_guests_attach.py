@@ -67,13 +67,7 @@ def test_a_running_and_a_stopped_guest_there_and_back(paper_on: Make, suite: str
 def test_room_is_seen_as_libvirt_sees_it_and_without_it_the_guest_is_booted_cold(paper_on: Make, suite: str) -> None:
     wizard = paper_on(suite)
     before = wizard.define("d0", nic(MAC.format(0)), start=True)
-    for at in range(1, 9):
-        room = has_room(wizard.inside("virsh dumpxml d0"))
-        plug = f"virsh -q attach-interface d0 bridge virbr9 --model virtio --mac {MAC.format(at)} --live 2>&1; true"
-        assert ("No more available PCI slots" not in wizard.inside(plug)) == room
-        if not room:
-            break
-    assert not room
+    plugged_full(wizard, "d0")
     row = planned(wizard)
     assert row["risk"] == "restarts-machine"
     asked = wizard.run("apply", "guests.attach")
@@ -85,6 +79,35 @@ def test_room_is_seen_as_libvirt_sees_it_and_without_it_the_guest_is_booted_cold
     assert len(wizard.nics()) == 1
     wizard.ok(*UNDO)
     assert wizard.definition() == before
+
+
+def plugged_full(wizard: OnPaper, name: str) -> None:
+    """Until libvirt finds no slot for another NIC, which the wizard sees beforehand."""
+    for at in range(1, 9):
+        room = has_room(wizard.inside(f"virsh dumpxml {name}"))
+        plug = f"virsh -q attach-interface {name} bridge virbr9 --model virtio --mac {MAC.format(at)} --live 2>&1; true"
+        assert ("No more available PCI slots" not in wizard.inside(plug)) == room
+        if not room:
+            return
+    raise AssertionError(f"{name} has room for nine")
+
+
+def test_a_guest_that_does_not_come_back_is_the_only_one_down(paper_on: Make) -> None:
+    wizard = paper_on("trixie", "d0", "d1")
+    for name in ("d0", "d1"):
+        wizard.define(name, nic(MAC.format(0)), start=True)
+        plugged_full(wizard, name)
+    wizard.inside("ip link set virbr9 name elsewhere")
+    wizard.obeying("d1")
+    failed = wizard.run(*ATTACH)
+    assert failed.returncode == 1, failed.stderr
+    assert "guests.attach@d1: [failed]" in failed.stderr
+    assert "guests.attach@d0: [blocked] waits for d1, which was restarted and is not back" in failed.stderr
+    assert wizard.inside("virsh list --name").split() == ["d0"]
+    wizard.inside("ip link set elsewhere name virbr9")
+    wizard.obeying("d0")
+    wizard.ok(*ATTACH)
+    assert [len(wizard.nics(name)) for name in ("d0", "d1")] == [1, 1]
 
 
 def test_what_is_there_in_part_is_completed_with_its_own_mac(paper_on: Make) -> None:

@@ -216,3 +216,40 @@ def test_one_mac_twice_is_said_before_anything_runs(hypervisor: Hypervisor, tmp_
     assert done.returncode == 5, done.stderr
     assert "d0 and clone both have the MAC 52:54:00:a0:00:10" in done.stderr
     assert wizard.inside("virsh -q list --name").strip() == ""
+
+
+IMPATIENT = """
+from wizard.stages import guests_domain
+guests_domain.BOOT = 15
+from wizard.cli import main
+main()
+"""
+"""The installed command, but for the ten minutes that it gives a guest to boot."""
+
+
+class Impatient(OnPaper):
+    """With all that the steps do and ask; of guests on paper only that they have no disk to start from."""
+
+    def argv(self, verb: str, *arguments: str) -> list[str]:
+        [python, _m, _module, *rest] = super().argv(verb, *arguments)
+        return [python, "-c", IMPATIENT, *rest]
+
+
+def test_a_guest_that_never_comes_up(hypervisor: Hypervisor, tmp_path: Path) -> None:
+    wizard = Impatient(hypervisor(), tmp_path / "owner", ("d0", "d1"))
+    wizard.ok("apply", "bridge", "isolated", "--yes")
+    for number, name in enumerate(("d0", "d1")):
+        wizard.define(name, nic(f"52:54:00:a0:00:1{number}", "network", f"network='{LAN}'"))
+    began = wizard.run(*REACH)
+    assert began.returncode == 4, began.stderr
+    assert re.search(r"waiting until d1 answers over SSH \(at most 1\d s more\)", began.stderr)
+    assert wizard.inside("virsh -q list --name").split() == ["d1", "d0"], "the control plane comes last"
+    again = wizard.run(*REACH)
+    assert again.returncode == 4, again.stderr
+    for name in ("d0", "d1"):
+        assert f"guests.reach@{name}: [unknown] {name} runs, but cannot be asked: " in again.stderr
+        assert f"Look at it: virsh console {name} (leave with Ctrl+]), virsh domstate {name}" in again.stderr
+    blocked = wizard.run("apply", "guests", "--yes")
+    assert "guests.attach@d1: [blocked] waits for guests.reach" in blocked.stderr
+    wizard.inside("virsh -q destroy d0; virsh -q destroy d1")
+    wizard.ok("undo", "guests.reach", "--yes")

@@ -25,6 +25,7 @@ from wizard.rehearsal.waiting import until
 
 BOOTS = 600
 """Seconds in which emulated guests have started, also beside other tests."""
+UFW = "/etc/default/ufw"
 LAN = {"aki0": "192.168.182.130", "aki1": "192.168.182.131", "aki2": "192.168.182.132"}
 ISOLATED = {"aki0": "192.168.190.100", "aki1": "192.168.190.101", "aki2": "192.168.190.102"}
 
@@ -88,11 +89,15 @@ async def test_the_article_half_done_is_finished_by_keyboard_through_a_reboot_an
 
 @contextmanager
 def bridged_packets_filtered(machine: Rehearsal) -> Iterator[None]:
-    """By the host's firewall, as they are by default on many hosts: ufw is on, and lets guests talk all the same."""
+    """By the host's firewall, as on many hosts, without the article's global ACCEPT: ufw's rules let guests talk."""
     assert values(machine) == "000"
+    drop = 's/^DEFAULT_FORWARD_POLICY=.*/DEFAULT_FORWARD_POLICY="DROP"/'
+    machine.inside(f"cp -p {UFW} /root/ufw && sed -i '{drop}' {UFW} && ufw reload")
     machine.inside("sysctl -qw net.bridge.bridge-nf-call-iptables=1")
+    assert machine.inside("iptables -S FORWARD").startswith("-P FORWARD DROP\n")
     yield
     machine.inside("sysctl -qw net.bridge.bridge-nf-call-iptables=0")
+    machine.inside(f"mv /root/ufw {UFW} && ufw reload")
 
 
 async def finished_by_keyboard(machine: Rehearsal, directory: Path) -> list[str]:

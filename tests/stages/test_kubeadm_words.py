@@ -1,18 +1,22 @@
-"""The words of templates/host/kubeadm.sh that need no node: what they leave alone, wait for, refuse and explain."""
+"""The words of scripts for nodes that need no node: what they leave alone, wait for, refuse and explain."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
 
 from wizard.actions import Run
 from wizard.diagnose import likely_cause
+from wizard.facts.pod_network import Agent, PodNetwork
 from wizard.model import Part
 from wizard.script import compile_part
 from wizard.stages.join_heard import heard
+from wizard.stages.join_pin_ways import Way, way_of
 
 RULES = """\
 *filter
@@ -104,6 +108,38 @@ def test_nothing_is_heeded_any_more_once_its_log_is_gone(
     assert host.run(Run(("kubeadm_heeds", "1"))).returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("said", "status", "deleted"),
+    [
+        ('pod "a" deleted', 0, True),
+        ("no matches for kind Installation in version operator.tigera.io/v1", 1, True),
+        ('pod "a" deleted\nError from server (Forbidden): pods is forbidden', 1, False),
+    ],
+)
+def test_what_is_deleted_is_said_and_what_is_gone_already_is_no_failure(
+    said: str, status: int, deleted: bool, host: Host, tmp_path: Path
+) -> None:
+    host.program("kubectl", f"echo '{said}' >&2; exit {status}")
+    (tmp_path / "cni.yaml").touch()
+    done = host.run(Run(("network_delete", str(tmp_path / "cni.yaml"))))
+    assert said in done.stdout
+    assert (done.returncode == 0, "could be deleted" in done.stderr) == (deleted, not deleted)
+    assert not list(Path("/run").glob("hk8s-deleted.*"))
+
+
+def test_what_the_operator_has_told_so_far_is_said(host: Host) -> None:
+    calico = PodNetwork(there=True, agents=(Agent("calico-system", "calico-node"),), installation={})
+    way = way_of(calico, IPv4Network("192.168.190.0/24"))
+    assert isinstance(way, Way)
+    host.program("kubectl", "echo kubernetes-internal-ip")
+    told = host.run(replace(way.told, argv=("await_heard", "0", *way.told.argv[2:])))
+    assert told.returncode == 1
+    assert "… so far it is told: kubernetes-internal-ip" in told.stdout
+    cause = likely_cause(told.stderr)
+    assert cause is not None
+    assert "operator" in cause.why
+
+
 REFUSED = (
     "W1128 05:15:30.810969    3630 predicate.go:113] Failed to admit pod etcd-aki1_kube-system(622f34cc) - Unexpected "
     "error while attempting to recover from admission failure: preemption: error finding a set of pods to preempt: "
@@ -183,6 +219,7 @@ def test_an_etcd_that_asks_for_no_disk_any_more_is_no_fault(
         ('a Node with name "aki1" and status "Ready" already exists in the cluster', "of that name is in the cluster"),
         ("still not so after 60 s: the Kubernetes API answers at 192.168.182.130:6443", "does not reach the API"),
         ("rejected: x509: certificate has expired or is not yet valid", "clocks of the machines differ"),
+        ("still not so after 120 s: aki1 is listed among the nodes", "its kubelet has not registered it"),
         ("etcdserver: request timed out", "too slow for etcd"),
         ("[ERROR NumCPU]: the number of available CPUs 1 is less than the required 2", "too small"),
     ],

@@ -80,6 +80,8 @@ class Doer:
         confirmer = Confirmer(hosts, runner, ask, tell, control.let_go, settings.guard_seconds)
         self._applier = Applier(hosts, journal, runner, confirmer, control, tell)
         self._ahead = Ahead(looker, hosts)
+        self._away = ""
+        """A machine that was restarted and is not back as it was wanted: until then no other one is restarted."""
 
     def apply(self, targets: Targets, approved: Mapping[str, str], *, named: bool) -> Outcome:
         results = self._resume()
@@ -126,6 +128,8 @@ class Doer:
 
     def _carry_out(self, planned: Planned, results: dict[str, Result]) -> None:
         results[planned.target] = self._applier.apply(planned, lambda: self.look(planned.step, planned.target))
+        if planned.risk is Risk.RESTARTS_MACHINE and results[planned.target][0].state is not State.DONE:
+            self._away = planned.target
 
     def undo(self, targets: Targets) -> Outcome:
         results = self._resume()
@@ -192,6 +196,9 @@ class Doer:
                 return self._told(step, target, State.UNKNOWN, planned.reason, 4 if unreachable else 1, planned)
 
     def _approved(self, planned: Planned, approved: Mapping[str, str]) -> Result | Planned:
+        if planned.risk is Risk.RESTARTS_MACHINE and self._away not in ("", planned.target):
+            why = f"waits for {self._away}, which was restarted and is not back: one machine at a time"
+            return self._told(planned.step, planned.target, State.BLOCKED, why, 0)
         seen = approved.get(planned.name)
         if seen != planned.digest:
             changed = "" if seen is None else "what would be done is no longer what you approved"

@@ -96,7 +96,7 @@ def _moved(ctx: Context, target: str, way: Way, elsewhere: tuple[KubeNode, ...])
 def _pinned(way: Way) -> Iterator[Action]:
     yield OnUndo(way.restarted)
     if way.by_operator:
-        yield OnUndo(Run(way.told_otherwise.argv()))
+        yield OnUndo(way.told_otherwise)
     yield way.pin
     if way.by_operator:
         yield way.told

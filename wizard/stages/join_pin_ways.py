@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
 
-from wizard.actions import Run, Wait
+from wizard.actions import Run
 from wizard.facts.pod_network import DETECTION, Agent, PodNetwork
 from wizard.stages.join_cni_parts import KUBECTL
+from wizard.stages.join_heard import heard
 
 RESTARTED = 300
 """Seconds for calico-node to be restarted on one node after the other."""
@@ -39,17 +40,18 @@ class Way:
         return Run(("network_restarted", str(RESTARTED), self.agent.namespace, self.agent.name), words)
 
     @property
-    def told(self) -> Wait:
-        return Wait(self._asked("="), MOVED, "the operator has told calico-node")
+    def told(self) -> Run:
+        return heard(MOVED, "the operator has told calico-node", self._asked("="))
 
     @property
-    def told_otherwise(self) -> Wait:
-        return Wait(self._asked("!="), MOVED, "the operator has told calico-node")
+    def told_otherwise(self) -> Run:
+        return heard(MOVED, "the operator has told calico-node", self._asked("!="))
 
     def _asked(self, sign: str) -> tuple[str, ...]:
         path = f'{{.spec.template.spec.containers[*].env[?(@.name=="{DETECTION}")].value}}'
         ask = f"{' '.join(KUBECTL)} -n {self.agent.namespace} get daemonset {self.agent.name} -o jsonpath='{path}'"
-        return ("sh", "-c", f'now=$({ask}) && [ "$now" {sign} cidr={self.cidr} ]')
+        so_far = '{ echo "so far it is told: ${now:-nothing}"; false; }'
+        return ("sh", "-c", f'now=$({ask}) && {{ [ "$now" {sign} cidr={self.cidr} ] || {so_far}; }}')
 
 
 def way_of(network: PodNetwork, cidr: IPv4Network) -> Way | str:
