@@ -158,11 +158,20 @@ logs = _from_each(
     "`kubectl logs` works for pods on",
     f"{KUBELET}: a firewall there, or a wrong --node-ip",
 )
-execs = _from_each(
-    "exec",
-    "`kubectl exec` works for pods on",
-    f"{KUBELET}; where a proxy is between, one that passes upgrades",
-)
+
+
+def execs(ctx: Context) -> Answer | None:
+    """All that a pod finds comes through it: where answers are missing, it broke off, and nobody knows them."""
+    tried = _tried(ctx)
+    said = {each.node: each.words for each in tried.of("exec") if not each.ok}
+    said = {node: f"no answer about {', '.join(left)}" for node, left in tried.missing.items()} | said
+    if said:
+        words = "; ".join(f"{node}: {why}" for node, why in said.items())
+        cure = f"{KUBELET}; where a proxy is between, one that passes upgrades and lasts for minutes"
+        return stop(f"not from {words}", cure.format(node=", ".join(said)))
+    found = tried.of("exec")
+    return ok(f"`kubectl exec` works for pods on {_names(found)}") if found else None
+
 
 BETWEEN = "Pods on two nodes find each other only over the pod network."
 QUESTIONS = (
