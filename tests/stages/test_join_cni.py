@@ -173,6 +173,14 @@ def test_where_calico_looks_for_addresses(changed: dict[str, Any], detection: ob
     assert yaml.safe_load(text)["spec"]["calicoNetwork"]["nodeAddressAutodetectionV4"] == detection
 
 
+def test_the_lan_is_known_where_ssh_has_a_port_of_its_own() -> None:
+    wish = data()
+    wish["guests"][1]["ssh"] = "ssh://owner@192.168.182.131:2222"
+    text = written(do(Cluster.model_validate(wish), other_links=links("192.168.182.131/24")))[INSTALLATION]
+    detection = yaml.safe_load(text)["spec"]["calicoNetwork"]["nodeAddressAutodetectionV4"]
+    assert detection == {"cidrs": ["192.168.182.0/24"]}
+
+
 @pytest.mark.parametrize(
     ("version", "calico", "files"),
     [
