@@ -510,6 +510,15 @@ def test_what_is_there_is_joined_by_what_fits_it() -> None:
     assert "apt-mark hold kubelet kubectl" in commands(found)
 
 
+def test_tools_that_a_join_needs_come_also_where_its_programs_are_there() -> None:
+    found = do({KUBE_PACKAGES: replace(READY, tools=("ca-certificates", "gpg"), interrupted=True)})
+    assert found.why == "curl is not installed"
+    assert commands(found) == ["packages_finish"]
+    assert actions(found)[1:] == [Install(("curl",), refresh=True)]
+    elsewhere = replace(READY, packaged=(), held=(), tools=(), apt=False)
+    assert isinstance(plan({KUBE_PACKAGES: elsewhere}), Nothing), "without dpkg nobody knows what is there"
+
+
 def test_held_and_started() -> None:
     loose = do({KUBE_PACKAGES: replace(READY, held=("kubeadm",), enabled=False)})
     assert loose.why == (
