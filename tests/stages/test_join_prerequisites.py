@@ -28,7 +28,21 @@ from wizard.facts.owner_files import owner_file
 from wizard.facts.storage import ETCD_FSYNC, Fsync
 from wizard.facts.ufw import UFW, Ufw, UfwRule
 from wizard.facts.units import Unit
-from wizard.model import HYPERVISOR, OWNER, AnyFact, Blocked, Context, Do, Known, Nothing, Plan, Refused, Risk, Seen
+from wizard.model import (
+    HYPERVISOR,
+    OWNER,
+    AnyFact,
+    Blocked,
+    Context,
+    Do,
+    Known,
+    Nothing,
+    Plan,
+    Refused,
+    Risk,
+    Seen,
+    Unseen,
+)
 from wizard.script import compile_part
 from wizard.stages.join_area import (
     CLOUD_FILE,
@@ -653,6 +667,12 @@ def test_a_small_control_plane() -> None:
 def test_a_disk_that_was_not_measured() -> None:
     found = do({KUBE_PACKAGES: KubePackages()})
     assert "How fast the disk of aki0 is will be measured when this is applied." in found.notes
+    ctx = context()
+    for seen, said in ((Unseen("not measured yet"), ""), (Unseen("needs Perl"), "could not be measured: needs Perl.")):
+        measured = Context(ctx.cluster, {**ctx.seen, ("aki0", ETCD_FSYNC.id): seen})
+        assert isinstance(as_it_is := STEP.plan(measured, "aki0"), Nothing)
+        assert (said or "the names of all nodes.") in as_it_is.why
+        assert ("measured" in as_it_is.why) is bool(said)
 
 
 def test_a_slow_disk() -> None:
