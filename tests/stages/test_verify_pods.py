@@ -95,10 +95,33 @@ def test_pods_that_do_not_start() -> None:
     words = f'ImagePullBackOff Back-off pulling image "{IMAGE}"'
     image = check("run", aki1_pod=words)
     assert image.verdict is Verdict.STOP
-    assert image.reason.startswith(f"the image {IMAGE} is not to be had: aki1: ImagePullBackOff")
+    missing = f"the image {IMAGE} is not to be had: aki1: ImagePullBackOff"
+    assert image.reason.startswith(f"nothing could be tried between pods, {missing}")
     assert "ctr -n k8s.io images import" in image.cure
-    behind = check("run", more={"images": "mirror.home.arpa:5000/k8s"}, aki1_pod=words)
-    assert behind.verdict is Verdict.WARN, "nobody says that a mirror has it"
+
+
+def test_behind_a_mirror_the_image_may_be_missing_where_others_have_it() -> None:
+    """Nobody says that a mirror has it."""
+    words = f'ErrImagePull failed to pull "{IMAGE}"'
+    third = f"pod\taki2\t-\tno\t{words}\n"
+    found = parse_tried(Output(0, (third + lines()).encode()))
+    assert check("run", found).verdict is Verdict.STOP
+    mirror = {"images": "mirror.home.arpa:5000/k8s"}
+    behind = check("run", found, more=mirror)
+    assert (behind.verdict, behind.reason) == (Verdict.WARN, f"the image {IMAGE} is not to be had: aki2: {words}")
+    assert STEP.plan(context(found, **mirror), "aki0") == Nothing("9 checks, nothing stands in the way, 1 to weigh")
+
+
+@pytest.mark.parametrize("there", ["aki0", ""])
+def test_where_no_two_pods_ran_the_step_is_not_done(there: str) -> None:
+    said = [line for line in lines().splitlines() if there and "aki1" not in line] or ["end"]
+    lack = [f"pod\t{node}\t-\tno\tErrImagePull" for node in ("aki0", "aki1") if node != there]
+    found = parse_tried(Output(0, "\n".join([*lack, *said]).encode()))
+    plan = STEP.plan(context(found, images="mirror.home.arpa:5000/k8s"), "aki0")
+    assert isinstance(plan, Blocked)
+    assert plan.by == "you"
+    assert "nothing could be tried between pods, the image" in plan.why
+    assert "images import" in plan.findings[0].cure
 
 
 def test_one_node_alone_has_nobody_to_reach() -> None:
