@@ -226,6 +226,23 @@ CAUSES = (
         "the pods that make it did not come up, or not on every node",
         "Read the reasons above, and what `kubectl describe` says of those pods; then retry.",
     ),
+    Cause(
+        r"cannot delete .*\(use --force to override\)",
+        "a pod runs there that nothing would start again elsewhere: kubectl moved none away; new ones are kept off",
+        "Make that pod anew elsewhere, or delete it, then undo again. To keep the node: `kubectl uncordon NODE`.",
+    ),
+    Cause(
+        r"error when evicting pod.*: global timeout reached",
+        "a PodDisruptionBudget kept a pod from going in time; the node takes no new ones, and some have left it",
+        "See `kubectl get pdb -A`: let more of those pods run elsewhere, or delete the one that was named, then undo "
+        "again. To keep the node: `kubectl uncordon NODE`.",
+    ),
+    Cause(
+        r"error when waiting for pod.*: global timeout reached",
+        "a pod did not end in time; the node takes no new ones, and some have left it",
+        "See why with `kubectl describe` (a long grace period, a finalizer), or delete that pod, then undo again. "
+        "To keep the node: `kubectl uncordon NODE`.",
+    ),
 )
 
 

@@ -99,6 +99,12 @@ def test_a_control_plane() -> None:
     )
 
 
+def test_a_ca_of_which_nobody_can_tell_whose_it_is() -> None:
+    nameless = "".join("ca=\n" if line.startswith("ca=") else line for line in PLANE.splitlines(keepends=True))
+    with pytest.raises(FactError, match="openssl is missing"):
+        KUBEADM.parse(Output(0, nameless.encode()))
+
+
 def test_the_command_runs_where_nothing_is_installed() -> None:
     done = subprocess.run(["sh", "-c", KUBEADM.command], capture_output=True)
     assert KUBEADM.parse(Output(done.returncode, done.stdout)).up > 0

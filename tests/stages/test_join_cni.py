@@ -173,6 +173,14 @@ def test_where_calico_looks_for_addresses(changed: dict[str, Any], detection: ob
     assert yaml.safe_load(text)["spec"]["calicoNetwork"]["nodeAddressAutodetectionV4"] == detection
 
 
+def test_the_lan_is_known_where_ssh_has_a_port_of_its_own() -> None:
+    wish = data()
+    wish["guests"][1]["ssh"] = "ssh://owner@192.168.182.131:2222"
+    text = written(do(Cluster.model_validate(wish), other_links=links("192.168.182.131/24")))[INSTALLATION]
+    detection = yaml.safe_load(text)["spec"]["calicoNetwork"]["nodeAddressAutodetectionV4"]
+    assert detection == {"cidrs": ["192.168.182.0/24"]}
+
+
 @pytest.mark.parametrize(
     ("version", "calico", "files"),
     [
@@ -310,7 +318,17 @@ def test_none_is_left_to_the_owner() -> None:
 
 
 def test_no_cluster_yet() -> None:
-    assert plan(cluster(), network=PodNetwork(there=False)) == Blocked("join.init", "aki0 has no cluster yet")
+    no_cluster = PodNetwork(there=False)
+    for cni in ("calico", "cilium", "none", {"manifest": "net.yaml"}, {"manifest": "https://a/net.yaml"}):
+        assert plan(cluster(cni), network=no_cluster) == Blocked("join.init", "aki0 has no cluster yet")
+    assert isinstance(plan(cluster("none", "1.20"), network=no_cluster), Blocked)
+
+
+def test_what_cannot_be_applied_is_said_before_there_is_a_cluster() -> None:
+    no_cluster = PodNetwork(there=False)
+    assert refused(cluster(version="1.20"), network=no_cluster).startswith("no Calico that the wizard knows")
+    own = cluster({"manifest": "net.yaml"})
+    assert refused(own, network=no_cluster, owner=Known(None)) == "there is no file net.yaml beside cluster.yaml"
 
 
 def test_a_network_of_somebody_elses_is_adopted() -> None:

@@ -21,7 +21,7 @@ from wizard.facts.kube_nodes import KUBE_NODES, KubeNode, KubeNodes
 from wizard.facts.network import LINKS
 from wizard.facts.ours import OURS, Ours
 from wizard.facts.pod_network import DETECTION, POD_NETWORK, Agent, Applied, PodNetwork
-from wizard.model import HYPERVISOR, Blocked, Context, Do, Known, Nothing, Plan, Seen, Unseen
+from wizard.model import HYPERVISOR, Blocked, Context, Do, Known, Nothing, Plan, Refused, Seen, Unseen
 from wizard.script import compile_part
 from wizard.stages.join_pin import ANNOTATION, STEP
 
@@ -150,6 +150,19 @@ def test_without_an_isolated_network() -> None:
     assert nothing(MANIFEST, Cluster.model_validate(without)).startswith("aki0, aki1 have no `isolated_address`")
     del without["isolated"]
     assert nothing(MANIFEST, Cluster.model_validate(without)).startswith("cluster.yaml has no isolated network")
+
+
+@pytest.mark.parametrize("network", [PINNED, operator(cidrs=[CIDR])])
+def test_a_node_without_an_address_there_has_no_network_once_it_is_pinned(network: PodNetwork) -> None:
+    without = data()
+    del without["guests"][1]["isolated_address"]
+    wish = Cluster.model_validate(without)
+    found = plan(network, wish)
+    assert isinstance(found, Refused)
+    assert found.why.startswith("aki1 has no `isolated_address`, and ")
+    assert found.findings[0].cure == "give it an `isolated_address`, or run `homek8s-wizard undo join.pin`"
+    assert nothing(MANIFEST, wish) == nothing(PodNetwork(there=False), wish)
+    assert isinstance(STEP.plan(Context(wish, STEP.fresh(wish)), "aki0"), Nothing), "on paper nothing is pinned"
 
 
 def test_networks_that_cannot_be_told() -> None:

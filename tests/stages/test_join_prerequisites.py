@@ -28,7 +28,21 @@ from wizard.facts.owner_files import owner_file
 from wizard.facts.storage import ETCD_FSYNC, Fsync
 from wizard.facts.ufw import UFW, Ufw, UfwRule
 from wizard.facts.units import Unit
-from wizard.model import HYPERVISOR, OWNER, AnyFact, Blocked, Context, Do, Known, Nothing, Plan, Refused, Risk, Seen
+from wizard.model import (
+    HYPERVISOR,
+    OWNER,
+    AnyFact,
+    Blocked,
+    Context,
+    Do,
+    Known,
+    Nothing,
+    Plan,
+    Refused,
+    Risk,
+    Seen,
+    Unseen,
+)
 from wizard.script import compile_part
 from wizard.stages.join_area import (
     CLOUD_FILE,
@@ -510,6 +524,15 @@ def test_what_is_there_is_joined_by_what_fits_it() -> None:
     assert "apt-mark hold kubelet kubectl" in commands(found)
 
 
+def test_tools_that_a_join_needs_come_also_where_its_programs_are_there() -> None:
+    found = do({KUBE_PACKAGES: replace(READY, tools=("ca-certificates", "gpg"), interrupted=True)})
+    assert found.why == "curl is not installed"
+    assert commands(found) == ["packages_finish"]
+    assert actions(found)[1:] == [Install(("curl",), refresh=True)]
+    elsewhere = replace(READY, packaged=(), held=(), tools=(), apt=False)
+    assert isinstance(plan({KUBE_PACKAGES: elsewhere}), Nothing), "without dpkg nobody knows what is there"
+
+
 def test_held_and_started() -> None:
     loose = do({KUBE_PACKAGES: replace(READY, held=("kubeadm",), enabled=False)})
     assert loose.why == (
@@ -644,6 +667,12 @@ def test_a_small_control_plane() -> None:
 def test_a_disk_that_was_not_measured() -> None:
     found = do({KUBE_PACKAGES: KubePackages()})
     assert "How fast the disk of aki0 is will be measured when this is applied." in found.notes
+    ctx = context()
+    for seen, said in ((Unseen("not measured yet"), ""), (Unseen("needs Perl"), "could not be measured: needs Perl.")):
+        measured = Context(ctx.cluster, {**ctx.seen, ("aki0", ETCD_FSYNC.id): seen})
+        assert isinstance(as_it_is := STEP.plan(measured, "aki0"), Nothing)
+        assert (said or "the names of all nodes.") in as_it_is.why
+        assert ("measured" in as_it_is.why) is bool(said)
 
 
 def test_a_slow_disk() -> None:

@@ -222,9 +222,26 @@ def test_an_etcd_that_asks_for_no_disk_any_more_is_no_fault(
         ("still not so after 120 s: aki1 is listed among the nodes", "its kubelet has not registered it"),
         ("etcdserver: request timed out", "too slow for etcd"),
         ("[ERROR NumCPU]: the number of available CPUs 1 is less than the required 2", "too small"),
+        ("cannot delete Pods declare no controller (use --force to override): default/tool", "start again elsewhere"),
+        (
+            "error: cannot delete Pods not managed by ReplicationController, ReplicaSet, Job, DaemonSet or StatefulSet "
+            "(use --force to override): default/tool",
+            "start again elsewhere",
+        ),
+        ('error when evicting pods/"web-1" -n "web": global timeout reached: 5m0s', "a PodDisruptionBudget"),
+        ('error when waiting for pod "web-1" in namespace "web" to terminate: global timeout reached: 5m0s', "not end"),
+        ('error when waiting for pod "web-1" terminating: global timeout reached: 5m0s', "did not end"),
     ],
 )
 def test_complaints_have_a_likely_cause(said: str, why: str) -> None:
     cause = likely_cause(said)
     assert cause is not None
     assert why in cause.why
+
+
+def test_a_drain_that_was_refused_says_how_the_node_is_kept() -> None:
+    budget = 'error when evicting pods/"web-1" -n "web" (will retry after 5s): Cannot evict pod as it would violate'
+    assert likely_cause(f"{budget} the pod's disruption budget.") is None, "it may yet go"
+    cause = likely_cause("cannot delete Pods declare no controller (use --force to override): default/tool")
+    assert cause is not None
+    assert "kubectl uncordon NODE" in cause.cure

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -92,10 +95,33 @@ def test_pods_that_do_not_start() -> None:
     words = f'ImagePullBackOff Back-off pulling image "{IMAGE}"'
     image = check("run", aki1_pod=words)
     assert image.verdict is Verdict.STOP
-    assert image.reason.startswith(f"the image {IMAGE} is not to be had: aki1: ImagePullBackOff")
+    missing = f"the image {IMAGE} is not to be had: aki1: ImagePullBackOff"
+    assert image.reason.startswith(f"nothing could be tried between pods, {missing}")
     assert "ctr -n k8s.io images import" in image.cure
-    behind = check("run", more={"images": "mirror.home.arpa:5000/k8s"}, aki1_pod=words)
-    assert behind.verdict is Verdict.WARN, "nobody says that a mirror has it"
+
+
+def test_behind_a_mirror_the_image_may_be_missing_where_others_have_it() -> None:
+    """Nobody says that a mirror has it."""
+    words = f'ErrImagePull failed to pull "{IMAGE}"'
+    third = f"pod\taki2\t-\tno\t{words}\n"
+    found = parse_tried(Output(0, (third + lines()).encode()))
+    assert check("run", found).verdict is Verdict.STOP
+    mirror = {"images": "mirror.home.arpa:5000/k8s"}
+    behind = check("run", found, more=mirror)
+    assert (behind.verdict, behind.reason) == (Verdict.WARN, f"the image {IMAGE} is not to be had: aki2: {words}")
+    assert STEP.plan(context(found, **mirror), "aki0") == Nothing("9 checks, nothing stands in the way, 1 to weigh")
+
+
+@pytest.mark.parametrize("there", ["aki0", ""])
+def test_where_no_two_pods_ran_the_step_is_not_done(there: str) -> None:
+    said = [line for line in lines().splitlines() if there and "aki1" not in line] or ["end"]
+    lack = [f"pod\t{node}\t-\tno\tErrImagePull" for node in ("aki0", "aki1") if node != there]
+    found = parse_tried(Output(0, "\n".join([*lack, *said]).encode()))
+    plan = STEP.plan(context(found, images="mirror.home.arpa:5000/k8s"), "aki0")
+    assert isinstance(plan, Blocked)
+    assert plan.by == "you"
+    assert "nothing could be tried between pods, the image" in plan.why
+    assert "images import" in plan.findings[0].cure
 
 
 def test_one_node_alone_has_nobody_to_reach() -> None:
@@ -105,9 +131,62 @@ def test_one_node_alone_has_nobody_to_reach() -> None:
     assert "pods-dns" in {check.id for check in checks}
 
 
-def test_a_pod_that_could_not_be_asked_is_known() -> None:
-    silent = lines(aki1_exec="timed out").replace("mtu\taki1\t-\tok\t1450\n", "")
-    assert parse_tried(Output(0, silent.encode())).silent == ("aki1",)
+@pytest.mark.parametrize(
+    ("left_out", "words"),
+    [
+        (("service",), "service"),
+        (("aki0_http", "aki0_large", "aki0_bulk"), "http to aki0"),
+        (("aki0_bulk",), "bulk to aki0"),
+        (("mtu", "aki0_http", "aki0_large", "aki0_bulk", "dns"), "http to aki0, mtu, dns"),
+    ],
+)
+def test_answers_that_are_missing_stop(left_out: tuple[str, ...], words: str) -> None:
+    changed = {f"aki1_{key}": "left out" for key in left_out}
+    found = check("exec", **changed)
+    assert (found.verdict, found.reason) == (Verdict.STOP, f"not from aki1: no answer about {words}")
+    assert "kubelet at the InternalIP of aki1" in found.cure
+    assert isinstance(plan(**changed), Blocked)
+
+
+def test_whose_pod_does_not_run_is_asked_nothing_and_nobody_is_asked_about_it() -> None:
+    alone = [line for line in lines(aki1_pod="the node is not Ready").splitlines() if "aki1" not in line]
+    down = "pod\taki1\t-\tno\tthe node is not Ready"
+    assert parse_tried(Output(0, "\n".join([down, *alone]).encode())).missing == {}
+
+
+KUBECTL = """\
+case $* in
+  *"get nodes "*) echo "aki0|True" ;;
+  *"get pods "*) echo "aki0|echo-1|10.244.0.5|True|" ;;
+  *"get service "*) echo 10.96.0.7 ;;
+  *" logs "*) echo serving ;;
+  *" exec "*" sh -c "*) BREAKS ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("breaks", "words"),
+    [
+        ("printf 'mtu\\taki0\\t-\\tok\\t1450\\n'; echo unexpected EOF >&2; exit 1", "broke off: unexpected EOF"),
+        ("printf 'mtu\\taki0\\t-\\tok\\t1450\\ndns\\taki0\\t-\\tok'; exit 1", "broke off: status 1"),
+        ("printf 'mtu\\taki0\\t-\\tok\\t1450\\ndns\\taki0\\t-\\tno\\tto'; exit 1", "broke off: status 1"),
+        ("printf 'mtu\\taki0\\t-\\tok\\t1450\\n'; exit 124", "broke off: it did not end within 300 s"),
+    ],
+)
+def test_a_pod_that_breaks_off_is_said(breaks: str, words: str, tmp_path: Path) -> None:
+    """What is cut short in the middle of a line counts as not said."""
+    program, admin = tmp_path / "kubectl", tmp_path / "admin.conf"
+    program.write_text("#!/bin/sh\n" + KUBECTL.replace("BREAKS", breaks))
+    program.chmod(0o755)
+    admin.touch()
+    script = PODS_TRIED.command.replace("/etc/kubernetes/admin.conf", str(admin))
+    path = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["sh", "-c", script], capture_output=True, timeout=60, env=path)
+    found = parse_tried(Output(done.returncode, done.stdout, done.stderr))
+    assert [(each.ok, each.words) for each in found.of("exec")] == [(False, words)]
+    assert found.missing == {"aki0": ("dns", "outside", "service")}
+    assert check("exec", found).reason == f"not from aki0: {words}"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from wizard.errors import HostLostError, HostUnavailable
 from wizard.events import Observer, Waiting
 from wizard.facts.ours import OURS
 from wizard.journal import Entry, Journal
-from wizard.model import HYPERVISOR, AnyFact, Context, Fact, FactError, Known, Output, Seen, Step, Unseen
+from wizard.model import HYPERVISOR, NOT_MEASURED, AnyFact, Context, Fact, FactError, Known, Output, Seen, Step, Unseen
 from wizard.remote.observe import measure
 from wizard.remote.observe import observe as observe_host
 from wizard.remote.redact import Redactor
@@ -30,9 +30,6 @@ class Costly(Enum):
     NEVER = auto()
     WHERE_MISSING = auto()
     ALWAYS = auto()
-
-
-NOT_MEASURED = "not measured yet"
 
 
 def observe(

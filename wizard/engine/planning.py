@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from wizard.actions import Forget
-from wizard.engine.observing import NOT_MEASURED
 from wizard.engine.planned import Planned, first_state, parts_of
 from wizard.engine.stale import Applied, about_it, measured_at, outdated_by
 from wizard.events import State
@@ -15,6 +14,7 @@ from wizard.facts.ours import OURS, Ours
 from wizard.journal import Standing
 from wizard.model import (
     HYPERVISOR,
+    NOT_MEASURED,
     Context,
     Do,
     FactUnknown,

@@ -10,7 +10,8 @@ from wizard.model import Fact, FactError, Output
 
 PACKAGES = ("kubelet", "kubeadm", "kubectl")
 TOOLS = ("ca-certificates", "curl", "gpg")
-"""By which the repository's key is fetched."""
+"""By which the repository's key is fetched; and curl asks the API before a join, openssl, which ca-certificates needs,
+whose CA it has."""
 KEYRING = "/etc/apt/keyrings/homek8s-kubernetes.gpg"
 LIST = "/etc/apt/sources.list.d/homek8s-kubernetes.list"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from wizard.facts.kube_nodes import ADMIN
 from wizard.facts.system import pairs
-from wizard.model import Fact, Output
+from wizard.model import Fact, FactError, Output
 
 CA_HASH = (
     "openssl x509 -pubkey -in /etc/kubernetes/pki/ca.crt | openssl pkey -pubin -outform der "
@@ -60,8 +60,11 @@ class Kubeadm:
 
 
 def _kubeadm(output: Output) -> Kubeadm:
+    """Raises `FactError` where nobody can tell which cluster's CA lies there: it might be another one's."""
     found = pairs(output)
     there = {key for key, value in found.items() if value == "yes"}
+    if "pki" in there and not found["ca"]:
+        raise FactError("openssl is missing, which tells whose CA /etc/kubernetes/pki/ca.crt is: install it")
     return Kubeadm(
         version=found["kubeadm"],
         kubelet=found["kubelet"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from wizard.model import Fact, FactError, Output
@@ -10,7 +10,9 @@ from wizard.template import text
 
 NAMESPACE = "homek8s-verify"
 IMAGE = "docker.io/library/busybox:1.36"
-KINDS = ("pod", "mtu", "http", "large", "bulk", "dns", "outside", "service", "logs", "exec")
+PAIRED = ("large", "bulk")
+ASKED = ("mtu", "dns", "outside", "service")
+KINDS = ("pod", "http", *PAIRED, *ASKED, "logs", "exec")
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,20 @@ class PodsTried:
         return tuple(each for each in self.all if each.kind == kind)
 
     @property
-    def silent(self) -> tuple[str, ...]:
-        """Nodes whose pod runs, and could not be asked for more than that."""
-        asked = {each.node for each in self.of("mtu")}
-        return tuple(each.node for each in self.of("pod") if each.ok and each.node not in asked)
+    def missing(self) -> Mapping[str, tuple[str, ...]]:
+        """For each node whose pod runs and left questions without an answer: those questions."""
+        running = [each.node for each in self.of("pod") if each.ok]
+        left = {node: tuple(self._unanswered(node, running)) for node in running}
+        return {node: questions for node, questions in left.items() if questions}
+
+    def _unanswered(self, node: str, running: list[str]) -> Iterator[str]:
+        """Large packets and long answers are only tried where HTTP works."""
+        found = {(each.kind, each.other): each.ok for each in self.all if each.node == node}
+        for other in running:
+            for kind in ("http", *(PAIRED if found.get(("http", other)) else ())):
+                if other != node and (kind, other) not in found:
+                    yield f"{kind} to {other}"
+        yield from (kind for kind in ASKED if (kind, "") not in found)
 
     @property
     def mtu(self) -> Mapping[str, int]:

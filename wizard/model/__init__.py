@@ -24,6 +24,7 @@ from wizard.model.secret import (
 )
 from wizard.model.seen import (
     HYPERVISOR,
+    NOT_MEASURED,
     OWNER,
     AnyFact,
     Context,
@@ -51,6 +52,7 @@ from wizard.model.steps import (
 
 __all__ = [
     "HYPERVISOR",
+    "NOT_MEASURED",
     "OWNER",
     "AnyFact",
     "Blocked",

@@ -87,6 +87,10 @@ class Known(Generic[T_co]):
     at: str = ""
 
 
+NOT_OBSERVED = "not observed"
+NOT_MEASURED = "not measured yet"
+
+
 @dataclass(frozen=True)
 class Unseen:
     """A fact that could not be observed, with the reason (timeout, no permission, unparsable, not measured yet)."""
@@ -94,6 +98,11 @@ class Unseen:
     reason: str
     unreachable: bool = False
     """Because its host does not answer, not because of what it said."""
+
+    @property
+    def untried(self) -> bool:
+        """Nobody has looked yet, as before `apply` at what is costly, or on paper."""
+        return self.reason in (NOT_OBSERVED, NOT_MEASURED)
 
 
 Seen = Known[Any] | Unseen
@@ -116,7 +125,7 @@ class Context:
 
     def see(self, fact: Fact[T] | LibvirtFact[T], host: str = HYPERVISOR) -> T:
         """The fact's value. Raises `FactUnknown`, which a plan lets pass: needing it is then Unknown, never "todo"."""
-        match self.seen.get((host, fact.id), Unseen("not observed")):
+        match self.seen.get((host, fact.id), Unseen(NOT_OBSERVED)):
             case Known(value):
                 return value  # type: ignore[no-any-return]
             case Unseen(reason, unreachable):
@@ -124,4 +133,4 @@ class Context:
 
     def look(self, fact: Fact[T] | LibvirtFact[T], host: str = HYPERVISOR) -> Known[T] | Unseen:
         """The fact as it was seen or not, for checks that report "unknown" themselves."""
-        return self.seen.get((host, fact.id), Unseen("not observed"))
+        return self.seen.get((host, fact.id), Unseen(NOT_OBSERVED))

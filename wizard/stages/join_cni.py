@@ -56,7 +56,7 @@ def plan(ctx: Context, target: str) -> Plan:
     assert kubernetes is not None, "there is no node without a section `kubernetes`"
     network = ctx.see(POD_NETWORK, target)
     if not network.there:
-        return Blocked("join.init", f"{target} has no cluster yet")
+        return _beforehand(ctx, target, kubernetes)
     if kubernetes.cni.name == "none":
         return Nothing("cluster.yaml leaves the pod network to you: nodes are ready when you have installed one")
     if not network.applied and (adopted := _adopted(ctx, target, network, kubernetes)):
@@ -69,6 +69,13 @@ def plan(ctx: Context, target: str) -> Plan:
     if network.applied == wanted:
         return _awaited(ctx, target, wanted)
     return _brought_about(ctx, target, network, kubernetes, wanted)
+
+
+def _beforehand(ctx: Context, target: str, kubernetes: Kubernetes) -> Plan:
+    """What cannot be applied is said before a cluster is made that would wait for it."""
+    if kubernetes.cni.name != "none" and isinstance(wanted := _wanted(ctx, kubernetes), Finding):
+        return Refused((wanted,))
+    return Blocked("join.init", f"{target} has no cluster yet")
 
 
 # ---------------------------------------------------------------- what is wanted, and what is there

@@ -9,7 +9,7 @@ from wizard.facts.kube_nodes import KUBE_NODES, KubeNode, KubeNodes
 from wizard.facts.network import LINKS, Address, Link, Links
 from wizard.facts.pod_network import CNI_FILES, POD_NETWORK, Agent, CniFiles, PodNetwork
 from wizard.model import Known, Seen
-from wizard.stages import nodes
+from wizard.stages import node_addresses, nodes
 from wizard.stages.fresh import Values
 from wizard.stages.guest_nics import guest, isolated_mac
 from wizard.stages.join_cni_parts import INSTALLATION, MANIFEST, OWN, RECORD_FILE
@@ -44,8 +44,9 @@ def look(cluster: Cluster, target: str) -> tuple[str, ...]:
 
 
 def fresh_pinned(cluster: Cluster) -> Values:
-    """The wizard's own Calico was pinned from its beginning; nobody knows about another network."""
-    isolated = cluster.isolated
+    """The wizard's own Calico was pinned from its beginning, where all nodes have addresses to be pinned to; nobody
+    knows about another network."""
+    isolated = None if node_addresses.unplanned(cluster) else cluster.isolated
     calico = cluster.kubernetes is not None and cluster.kubernetes.cni.name == "calico" and isolated is not None
     cidrs = [str(isolated.cidr)] if isolated else []
     installation = {"calicoNetwork": {"nodeAddressAutodetectionV4": {"cidrs": cidrs}}}

@@ -11,7 +11,7 @@ from wizard.facts.kube_packages import minor
 from wizard.facts.node_clock import NODE_CLOCK
 from wizard.facts.node_kernel import NODE_KERNEL
 from wizard.facts.storage import ETCD_FSYNC
-from wizard.model import Context, Finding, Known
+from wizard.model import Context, Finding, Known, Unseen
 from wizard.stages import nodes
 from wizard.stages.join_config import NEWEST
 from wizard.stages.join_containerd import kubernetes_of
@@ -148,7 +148,8 @@ def notes(ctx: Context, target: str) -> Iterator[str]:
 
 def unmeasured(ctx: Context, target: str) -> Iterator[str]:
     """Only `apply` and `check` load a disk for seconds."""
-    if target in nodes.control_planes(ctx.cluster) and not isinstance(ctx.look(ETCD_FSYNC, target), Known):
+    seen = ctx.look(ETCD_FSYNC, target)
+    if target in nodes.control_planes(ctx.cluster) and isinstance(seen, Unseen) and seen.untried:
         yield f"How fast the disk of {target} is will be measured when this is applied."
 
 
@@ -158,3 +159,5 @@ def _of_control_plane(ctx: Context, target: str) -> Iterator[str]:
         yield f"{target} is small for a control plane (accepted in cluster.yaml)."
     if isinstance(seen, Known) and seen.value.p99 > QUICK:
         yield f"99 of 100 writes of {target} are safe within {seen.value.p99:.1f} ms; {QUICK:.0f} ms or less is good."
+    if isinstance(seen, Unseen) and not seen.untried:
+        yield f"How fast the disk of {target} is could not be measured: {seen.reason}. etcd needs one like an SSD."

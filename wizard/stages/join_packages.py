@@ -56,8 +56,8 @@ def wanted_version(kubernetes: Kubernetes, there: KubePackages) -> str:
 
 def lacks(ctx: Context, target: str) -> Iterator[str]:
     there = ctx.see(KUBE_PACKAGES, target)
-    if there.missing:
-        yield f"{', '.join(there.missing)} {'is' if len(there.missing) == 1 else 'are'} not installed"
+    if names := there.missing or _absent(there):
+        yield f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} not installed"
     if loose := _loose(there):
         yield f"the next upgrade of the system would also upgrade {', '.join(loose)}"
     if not there.missing and not there.enabled and there.service:
@@ -66,6 +66,8 @@ def lacks(ctx: Context, target: str) -> Iterator[str]:
 
 def actions(ctx: Context, target: str) -> Iterator[Action]:
     there, kubernetes = ctx.see(KUBE_PACKAGES, target), kubernetes_of(ctx)
+    if there.missing or _absent(there):
+        yield from _tools(there)
     if there.missing:
         yield from _install(ctx, target, there, kubernetes)
     loose = (*there.missing, *_loose(there))
@@ -77,11 +79,18 @@ def actions(ctx: Context, target: str) -> Iterator[Action]:
         yield Run(("systemctl", "enable", "kubelet.service"), undo=off)
 
 
-def _install(ctx: Context, target: str, there: KubePackages, kubernetes: Kubernetes) -> Iterator[Action]:
+def _absent(there: KubePackages) -> tuple[str, ...]:
+    return tuple(name for name in TOOLS if name not in there.tools) if there.apt else ()
+
+
+def _tools(there: KubePackages) -> Iterator[Action]:
     if there.interrupted:
         yield Run(("packages_finish",), words="dpkg --configure -a: finish the installation that was cut off")
-    if absent := tuple(name for name in TOOLS if name not in there.tools):
+    if absent := _absent(there):
         yield Install(absent, refresh=True)
+
+
+def _install(ctx: Context, target: str, there: KubePackages, kubernetes: Kubernetes) -> Iterator[Action]:
     file = key_file(kubernetes)
     if file is None:
         yield Run(("kube_key", key_of(kubernetes), KEYRING), words=f"fetch the key {key_of(kubernetes)}")

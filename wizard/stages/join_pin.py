@@ -2,8 +2,8 @@
 
 How to read it: which software connects pods is seen, not asked (`way_of`): an Installation that Calico's operator
 follows, a calico-node from a manifest, or something that the wizard cannot tell. It moves only when every node has its
-address there; a node without one would lose its pods. As long as it is there, the isolated network stays
-(`join_pin_undo`).
+address there; a node without one would lose its pods, and is refused where it has moved already. As long as it is
+there, the isolated network stays (`join_pin_undo`).
 
 Source: Calico's startup.go, which looks again every minute and writes the node's annotation
 projectcalico.org/IPv4Address.
@@ -18,8 +18,8 @@ from typing import Any
 from wizard.actions import Action, OnUndo, Run
 from wizard.cluster import Cluster
 from wizard.facts.kube_nodes import KUBE_NODES, KubeNode
-from wizard.facts.pod_network import POD_NETWORK
-from wizard.model import AnyFact, Blocked, Context, Do, Nothing, Part, Plan, Risk, Step
+from wizard.facts.pod_network import POD_NETWORK, PodNetwork
+from wizard.model import AnyFact, Blocked, Context, Do, Finding, Nothing, Part, Plan, Refused, Risk, Step
 from wizard.stages import node_addresses, nodes
 from wizard.stages.guest_nics import guest
 from wizard.stages.join_cni_fresh import fresh_pinned
@@ -38,10 +38,9 @@ def plan(ctx: Context, target: str) -> Plan:
     isolated = ctx.cluster.isolated
     if isolated is None:
         return Nothing("cluster.yaml has no isolated network: nodes' addresses stay on the LAN")
-    if names := node_addresses.unplanned(ctx.cluster):
-        have = "has" if len(names) == 1 else "have"
-        return Nothing(f"{', '.join(names)} {have} no `isolated_address`: addresses stay where all reach each other")
     network = ctx.see(POD_NETWORK, target)
+    if names := node_addresses.unplanned(ctx.cluster):
+        return _unplanned(names, network, isolated.cidr)
     if not network.there:
         return Blocked("join.init", f"{target} has no cluster yet")
     way = way_of(network, isolated.cidr)
@@ -56,6 +55,17 @@ def plan(ctx: Context, target: str) -> Plan:
 
 
 # ---------------------------------------------------------------- what is there
+
+
+def _unplanned(names: tuple[str, ...], network: PodNetwork, cidr: IPv4Network) -> Plan:
+    """Calico-node does not come up where it finds no address in the range that it is pinned to."""
+    without = f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} no `isolated_address`"
+    way = way_of(network, cidr) if network.there else ""
+    if isinstance(way, str) or not way.pinned:
+        return Nothing(f"{without}: addresses stay where all reach each other")
+    why = f"{without}, and {way.title} takes nodes' addresses from {cidr} alone: pods there get no network"
+    cure = f"give {'it' if len(names) == 1 else 'each'} an `isolated_address`, or run `homek8s-wizard undo join.pin`"
+    return Refused((Finding("no-isolated-address", why, cure, f"guests[{names[0]}].isolated_address"),))
 
 
 def _elsewhere(ctx: Context, target: str, cidr: IPv4Network) -> Iterator[KubeNode]:

@@ -11,6 +11,7 @@ from wizard.facts.network import LINKS
 from wizard.model import AnyFact, Context, Known
 from wizard.stages import nodes
 from wizard.stages.guest_nics import guest
+from wizard.stages.guests_defaults import lan_address
 
 
 def facts(cluster: Cluster) -> Mapping[str, tuple[AnyFact[Any], ...]]:
@@ -42,8 +43,7 @@ def isolated_range(ctx: Context) -> IPv4Network | None:
 
 def lan(ctx: Context, node: str) -> IPv4Network | None:
     """The network of the address by which the node is reached; None where it cannot be told."""
-    host = ctx.cluster.destination(node).rpartition("@")[2]
-    seen = ctx.look(LINKS, node)
+    host, seen = str(lan_address(ctx.cluster, guest(ctx.cluster, node)) or ""), ctx.look(LINKS, node)
     link = seen.value.with_address(host) if isinstance(seen, Known) else None
     found = [each.interface.network for each in link.addresses if each.ip == host] if link else []
     return found[0] if found and isinstance(found[0], IPv4Network) else None
