@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from dataclasses import replace
@@ -14,6 +15,7 @@ import yaml
 
 from wizard.actions import Action, Install, Run, TakeBack, WriteFile
 from wizard.cluster import Cluster
+from wizard.diagnose import likely_cause
 from wizard.facts.guests import ADDRESSES, GuestAddresses
 from wizard.facts.images import IMAGES_FOUND, GuestFiles, Image
 from wizard.facts.libvirt import DOMAINS, Domain, Domains
@@ -363,6 +365,39 @@ def test_host_keys_are_read_from_the_console_also_where_it_was_rotated(tmp_path:
     log.rename(f"{log}.1")
     log.write_text("login:\n")
     assert shown() == keys
+
+
+def fetched(tmp_path: Path, url: str) -> str:
+    """What `guest_fetch` complains of."""
+    host = Path(__file__).parents[2] / "templates" / "host"
+    words = "\n".join((host / name).read_text() for name in ("library.sh", "guests.sh"))
+    script = f"set -eu\n{words}\nguest_fetch {url} {tmp_path}/disk.img {'ab' * 32}"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    assert done.returncode == 1
+    return done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl here")
+def test_an_image_that_cannot_be_fetched_or_written(tmp_path: Path) -> None:
+    """/dev/full is a disk without room; curl ends alike (23) where it cannot write for another reason."""
+    (tmp_path / "there").write_bytes(b"x" * 100_000)
+    part, room, url = tmp_path / "disk.img.part", tmp_path / "disk.img.room", f"file://{tmp_path}/there"
+    assert "check the address in cluster.yaml" in fetched(tmp_path, f"{url}-not")
+
+    part.symlink_to("/dev/full")
+    said = fetched(tmp_path, url)
+    assert "curl: (23)" in said
+    assert f"error: the image could not be written to {part}: see what curl says" in said
+    assert part.is_symlink()
+
+    room.symlink_to("/dev/full")
+    said = fetched(tmp_path, url)
+    assert "curl: (23)" in said
+    cause = likely_cause(said)
+    assert cause
+    assert cause.why == "the disk of the host is full"
+    assert not part.is_symlink()
+    assert not room.is_symlink()
 
 
 # ---------------------------------------------------------------- what stands in the way
