@@ -24,9 +24,11 @@ from wizard.facts.network import LINKS, NAMESERVERS, ROUTES, SSH_PATH, Address, 
 from wizard.facts.ours import OURS, Ours, Record
 from wizard.facts.system import MEMORY, Memory
 from wizard.facts.virtualisation import KVM, Kvm
+from wizard.marks import commands_in
 from wizard.model import HYPERVISOR, Blocked, Context, Do, Known, Nothing, Plan, Refused, Risk
 from wizard.script import compile_part
 from wizard.stages.guests_create import STEP
+from wizard.stages.guests_create_fresh import fresh_guests
 from wizard.stages.guests_create_parts import Paths
 from wizard.stages.guests_create_seen import files_of, seed_files, uuid_of
 
@@ -398,6 +400,28 @@ def test_an_image_that_cannot_be_fetched_or_written(tmp_path: Path) -> None:
     assert cause.why == "the disk of the host is full"
     assert not part.is_symlink()
     assert not room.is_symlink()
+
+
+@pytest.mark.parametrize("kind", ["ssh-ed25519", "ecdsa-sha2-nistp256", "sk-ssh-ed25519@openssh.com"])
+@pytest.mark.parametrize("name", ["authorized_keys", "authorized_keys2"])
+def test_an_exported_script_reads_the_key_of_who_logged_in(tmp_path: Path, kind: str, name: str) -> None:
+    seen = fresh_guests(CLUSTER)[HYPERVISOR, LOGIN_KEYS.id]
+    assert isinstance(seen, Known)
+    [user], [key] = (commands_in(mark) for mark in (seen.value.user, *seen.value.authorized))
+    (tmp_path / "bin").mkdir()
+    getent = tmp_path / "bin" / "getent"
+    getent.write_text(f'#!/bin/sh\n[ "$*" = "passwd admin" ] && echo "admin:x:0:0:,:{tmp_path}/elsewhere:/bin/sh"\n')
+    getent.chmod(0o755)
+    (tmp_path / "elsewhere/.ssh").mkdir(parents=True)
+    keys = f'# ssh-rsa AAAA\nfrom="10.0.0.1" ssh-rsa AAAAB3\n{kind} AAAAE2+/= the "owner\'s"\nssh-rsa AAAAB4\n'
+    (tmp_path / "elsewhere/.ssh" / name).write_text(keys)
+
+    def told(command: str) -> str:
+        environment = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "SUDO_USER": "admin"}
+        return subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment).stdout
+
+    assert told(user) == "admin\n"
+    assert told(key) == f"{kind} AAAAE2+/=\n"
 
 
 # ---------------------------------------------------------------- what stands in the way
