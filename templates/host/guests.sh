@@ -3,10 +3,20 @@
 guest_fetch() { # URL FILE SHA256: downloaded, going on where it broke off; kept only if it is what was meant
   [ ! -e "$2" ] || return 0
   directory "${2%/*}"
-  guest_download "$1" "$2.part" || case $? in
-    22 | 33 | 36) rm -f -- "$2.part" && guest_download "$1" "$2.part" ;; # this server cannot go on in the middle
-    *) false ;;
-  esac || fail 1 "the image could not be fetched; check the address in cluster.yaml, and that this host reaches it"
+  ended=0
+  guest_download "$1" "$2.part" || ended=$?
+  case $ended in
+    22 | 33 | 36) # this server cannot go on in the middle
+      ended=0
+      rm -f -- "$2.part"
+      guest_download "$1" "$2.part" || ended=$?
+      ;;
+  esac
+  case $ended in
+    0) ;;
+    23) guest_unwritten "$2" ;;
+    *) fail 1 "the image could not be fetched; check the address in cluster.yaml, and that this host reaches it" ;;
+  esac
   guest_is "$2.part" "$3" || { rm -f -- "$2.part"; guest_is_not "$1" "$3"; }
   sync "$2.part"
   mv -f -- "$2.part" "$2"
@@ -21,6 +31,18 @@ guest_download() { # URL FILE: says every ten seconds how far it is
     [ $((seconds % 10)) -ne 0 ] || say "$(($(stat -c %s "$2" 2>/dev/null || echo 0) / 1048576)) MiB so far"
   done
   wait "$download"
+}
+
+guest_unwritten() { # FILE: curl could not write it, and does not say why; a full disk gets back what it was filled with
+  why=$({ head -c 1048576 /dev/zero >"$1.room"; } 2>&1) || true
+  rm -f -- "$1.room"
+  case $why in
+    *'No space left on device'*)
+      rm -f -- "$1.part" # before anything is said: the log may lie on the same disk
+      fail 1 "the image does not fit into ${1%/*}: No space left on device"
+      ;;
+  esac
+  fail 1 "the image could not be written to $1.part: ${why:-see what curl says}"
 }
 
 guest_is() { # FILE SHA256

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import subprocess
 from ipaddress import ip_interface
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from wizard.facts.network import LINKS, ROUTES, SSH_PATH, Link, Links, SshPath, 
 from wizard.facts.network_owners import Owner, parse_owners
 from wizard.facts.networkd import NETWORKD, Networkd, parse_networkd
 from wizard.facts.networkd_files import (
+    DIRECTORIES,
     NETWORK_FILES,
     Config,
     NetworkFile,
@@ -150,6 +153,69 @@ def test_any_byte_may_be_in_a_file() -> None:
     [file] = parse_files(out(f"{words[0]}\t\t{words[1]}\n")).files
     assert file.path == "/etc/systemd/network/a b.network"
     assert file.content.encode("utf-8", "surrogateescape") == content
+
+
+KEYS = b"""\
+[NetDev]
+Name=wg0
+# PrivateKey=CANARY
+[WireGuard]
+PrivateKey = CANARY+/=
+PrivateKeyFile=/etc/wg.key
+privatekey=CANARY\xff CANARY
+ListenPort=51820
+[WireGuardPeer]
+  PresharedKey= \\
+# between
+  CANARY \\
+  CANARY
+PublicKey=public
+PresharedKey\\
+=CANARY
+AllowedIPs=10.0.0.0/8 \\
+  10.1.0.0/16
+[MACsecTransmitAssociation]
+KeyId=01
+Key=CANARY
+"""
+
+
+def looked(directory: Path) -> NetworkFiles:
+    """What the command finds with its directories below this one."""
+    command = NETWORK_FILES.command
+    for place in DIRECTORIES:
+        command = command.replace(f" {place}", f" {directory}{place}", 1)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, env={"PATH": "/usr/bin:/bin"}, check=True)
+    assert done.stderr == b""
+    return parse_files(Output(0, done.stdout))
+
+
+@pytest.mark.parametrize("name", ["9.netdev", "9.network", "9.netdev.d/a.conf", "9.network.d/a.conf"])
+def test_no_key_leaves_the_host(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "etc/systemd/network" / name
+    file.parent.mkdir(parents=True)
+    file.write_bytes(KEYS)
+    [found] = looked(tmp_path).files
+    assert "CANARY" not in found.content
+    assert "public" in found.content
+    config = Config(found, settings(found.content))
+    assert config.value("NetDev", "Name") == "wg0"
+    assert config.value("WireGuard", "PrivateKey") == "(key)"
+    assert config.value("WireGuard", "PrivateKeyFile") == "/etc/wg.key"
+    assert config.value("WireGuard", "ListenPort") == "51820"
+    assert config.values("WireGuardPeer", "PresharedKey") == ("(key)", "(key)")
+    assert config.words("WireGuardPeer", "AllowedIPs") == ("10.0.0.0/8", "10.1.0.0/16")
+    assert config.value("MACsecTransmitAssociation", "KeyId") == "01"
+    file.write_bytes(b"[WireGuard]\nPrivateKey=CANARY \\")
+    assert "CANARY" not in looked(tmp_path).files[0].content
+
+
+@pytest.mark.parametrize("content", [b"", b"[Match]\nName=a \\\n b", b"\xff=\0\n\n", b"# Key\n[Tunnel]\r\n"])
+def test_a_file_without_keys_comes_byte_by_byte(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "run/systemd/network").mkdir(parents=True)
+    (tmp_path / "run/systemd/network/a b.network").write_bytes(content)
+    [found] = looked(tmp_path).files
+    assert found.content.encode("utf-8", "surrogateescape") == content
 
 
 def test_settings_with_comments_and_continued_lines() -> None:

@@ -121,7 +121,7 @@ def said_before(wizard: FirewallOn) -> str:
     """What closes and stops is named, with lines for cluster.yaml, which are taken as they are. All that was said."""
     said = wizard.run("plan", "firewall").stdout
     assert re.search(r"Note: These listen, and are closed .*nc \(8080/tcp\)", said)
-    assert "2049/tcp" not in said
+    assert "nc (2049/tcp) stays open only to 192.168.182.0/24." in said
     assert "doing so from enp4s0 to br0, wg0; from br0 to enp4s0, wg0; from wg0 to enp4s0, unless" in said
     offered = re.findall(r"Note: .*(wg0).* For `(allow|routes)`: - (\{.*\})", said)
     assert [section for _, section, _ in offered] == ["allow", "routes"]

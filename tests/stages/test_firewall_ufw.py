@@ -217,7 +217,8 @@ def test_what_closes_and_what_stops_is_said() -> None:
     }
     closed, port, route, forwarding = do(NFS, changed=changed).notes
     assert "from enp4s0 to enp5s0; from enp5s0 to enp4s0, unless" in forwarding
-    assert closed == "These listen, and are closed to other machines: nginx (8080/tcp). `allow` opens them."
+    listed = "These listen, and are closed to other machines: nginx (8080/tcp). `allow` opens them."
+    assert closed == f"{listed} nfsd (2049/tcp) stays open only to 192.168.182.0/24."
     assert "{from: any, port: 51820, proto: udp, comment: WireGuard wg0}" in port
     assert "{in: wg0, out: br0}" in route
     Cluster.model_validate(
@@ -225,6 +226,18 @@ def test_what_closes_and_what_stops_is_said() -> None:
             by_alias=True, exclude_none=True, mode="json"
         )
     )
+
+
+def test_what_stays_open_only_to_some_is_said() -> None:
+    sockets = (Socket("tcp", "0.0.0.0", 22, "sshd"), Socket("tcp", "::", 22, "sshd"), Socket("tcp", "*", 2049, "nfsd"))
+    mine = UfwRule("limit", "tcp", "2000:2100", source="10.8.0.2")
+    turned_away = UfwRule("deny", "tcp", "22", source="10.9.0.0/24")
+    changed = with_rules(mine, turned_away) | {SOCKETS: sockets, WIREGUARD: Wireguard()}
+    ssh, nfs = "sshd (22/tcp) stays open only to 192.168.0.0/16.", "nfsd (2049/tcp) stays open only to"
+    assert do({"ssh_from": "192.168.0.0/16"}, changed=changed).notes[0] == f"{ssh} {nfs} 10.8.0.2."
+    assert do(NFS, changed=changed).notes[0] == f"{nfs} 10.8.0.2 and 192.168.182.0/24."
+    anybody = {"allow": [*NFS["allow"], {"from": "any", "port": 2049}]}
+    assert not [note for note in do(anybody, changed=changed).notes if "stays open" in note]
 
 
 def test_a_route_lets_its_own_pair_pass_and_no_other() -> None:

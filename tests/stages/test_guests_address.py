@@ -78,7 +78,7 @@ def context(nic: Link | None = None, netplan: tuple[NetplanFile, ...] = (INSTALL
         (HYPERVISOR, ADDRESSES): Known(changed.get("agents", GuestAddresses())),
         ("aki0", LINKS): Known(Links((LAN, nic or link()))),
         ("aki1", LINKS): changed.get("other", Unseen("aki1: no route to host", unreachable=True)),
-        ("aki0", ROUTES): Known((Route("default", "192.168.182.1", "enp1s0"),)),
+        ("aki0", ROUTES): Known((Route("default", "192.168.182.1", "enp1s0"), *changed.get("routes", ()))),
         ("aki0", NETWORK_WRITERS): Known(changed.get("writers", writers)),
         ("aki0", OWN): Known({IN_NETPLAN: None, IN_NETWORKD: None} | changed.get("own", {})),
     }
@@ -294,6 +294,29 @@ def test_an_address_that_somebody_has() -> None:
     ctx = context()
     both = Context(ctx.cluster, {**ctx.seen, ("aki0", LINKS.id): Known(on_lan)})
     assert "which is not its NIC on the isolated network" in findings(STEP.plan(both, "aki0"))[0]
+
+
+@pytest.mark.parametrize(
+    ("to", "before", "after"),
+    [
+        ("192.168.190.0/24", True, True),
+        ("192.168.190.7", True, True),
+        ("192.168.0.0/16", True, False),
+        ("192.168.182.0/24", False, False),
+        ("0.0.0.0/1", False, False),
+    ],
+)
+def test_a_range_that_another_device_leads_into(to: str, before: bool, after: bool) -> None:
+    """Before and after the NIC has its address: then a wider route is left alone, for the NIC's own wins over it."""
+    routes = (Route(to, "", "enp8s0"), Route("192.168.190.0/24", "", "enp7s0"))
+    found = plan(routes=routes)
+    assert isinstance(found, Refused) is before
+    if isinstance(found, Refused):
+        [finding] = found.findings
+        assert (finding.id, finding.where) == ("range-taken", "aki0")
+        assert f"aki0 has a route to {to} on enp8s0, which overlaps 192.168.190.0/24" in finding.message
+        assert "`isolated.cidr`" in finding.cure
+    assert isinstance(plan(link(WANTED), routes=routes), Refused) is after
 
 
 # ---------------------------------------------------------------- undo, the runbook

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from dataclasses import replace
@@ -14,6 +15,7 @@ import yaml
 
 from wizard.actions import Action, Install, Run, TakeBack, WriteFile
 from wizard.cluster import Cluster
+from wizard.diagnose import likely_cause
 from wizard.facts.guests import ADDRESSES, GuestAddresses
 from wizard.facts.images import IMAGES_FOUND, GuestFiles, Image
 from wizard.facts.libvirt import DOMAINS, Domain, Domains
@@ -22,9 +24,11 @@ from wizard.facts.network import LINKS, NAMESERVERS, ROUTES, SSH_PATH, Address, 
 from wizard.facts.ours import OURS, Ours, Record
 from wizard.facts.system import MEMORY, Memory
 from wizard.facts.virtualisation import KVM, Kvm
+from wizard.marks import commands_in
 from wizard.model import HYPERVISOR, Blocked, Context, Do, Known, Nothing, Plan, Refused, Risk
 from wizard.script import compile_part
 from wizard.stages.guests_create import STEP
+from wizard.stages.guests_create_fresh import fresh_guests
 from wizard.stages.guests_create_parts import Paths
 from wizard.stages.guests_create_seen import files_of, seed_files, uuid_of
 
@@ -363,6 +367,61 @@ def test_host_keys_are_read_from_the_console_also_where_it_was_rotated(tmp_path:
     log.rename(f"{log}.1")
     log.write_text("login:\n")
     assert shown() == keys
+
+
+def fetched(tmp_path: Path, url: str) -> str:
+    """What `guest_fetch` complains of."""
+    host = Path(__file__).parents[2] / "templates" / "host"
+    words = "\n".join((host / name).read_text() for name in ("library.sh", "guests.sh"))
+    script = f"set -eu\n{words}\nguest_fetch {url} {tmp_path}/disk.img {'ab' * 32}"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    assert done.returncode == 1
+    return done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl here")
+def test_an_image_that_cannot_be_fetched_or_written(tmp_path: Path) -> None:
+    """/dev/full is a disk without room; curl ends alike (23) where it cannot write for another reason."""
+    (tmp_path / "there").write_bytes(b"x" * 100_000)
+    part, room, url = tmp_path / "disk.img.part", tmp_path / "disk.img.room", f"file://{tmp_path}/there"
+    assert "check the address in cluster.yaml" in fetched(tmp_path, f"{url}-not")
+
+    part.symlink_to("/dev/full")
+    said = fetched(tmp_path, url)
+    assert "curl: (23)" in said
+    assert f"error: the image could not be written to {part}: see what curl says" in said
+    assert part.is_symlink()
+
+    room.symlink_to("/dev/full")
+    said = fetched(tmp_path, url)
+    assert "curl: (23)" in said
+    cause = likely_cause(said)
+    assert cause
+    assert cause.why == "the disk of the host is full"
+    assert not part.is_symlink()
+    assert not room.is_symlink()
+
+
+@pytest.mark.parametrize("kind", ["ssh-ed25519", "ecdsa-sha2-nistp256", "sk-ssh-ed25519@openssh.com"])
+@pytest.mark.parametrize("name", ["authorized_keys", "authorized_keys2"])
+def test_an_exported_script_reads_the_key_of_who_logged_in(tmp_path: Path, kind: str, name: str) -> None:
+    seen = fresh_guests(CLUSTER)[HYPERVISOR, LOGIN_KEYS.id]
+    assert isinstance(seen, Known)
+    [user], [key] = (commands_in(mark) for mark in (seen.value.user, *seen.value.authorized))
+    (tmp_path / "bin").mkdir()
+    getent = tmp_path / "bin" / "getent"
+    getent.write_text(f'#!/bin/sh\n[ "$*" = "passwd admin" ] && echo "admin:x:0:0:,:{tmp_path}/elsewhere:/bin/sh"\n')
+    getent.chmod(0o755)
+    (tmp_path / "elsewhere/.ssh").mkdir(parents=True)
+    keys = f'# ssh-rsa AAAA\nfrom="10.0.0.1" ssh-rsa AAAAB3\n{kind} AAAAE2+/= the "owner\'s"\nssh-rsa AAAAB4\n'
+    (tmp_path / "elsewhere/.ssh" / name).write_text(keys)
+
+    def told(command: str) -> str:
+        environment = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "SUDO_USER": "admin"}
+        return subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment).stdout
+
+    assert told(user) == "admin\n"
+    assert told(key) == f"{kind} AAAAE2+/=\n"
 
 
 # ---------------------------------------------------------------- what stands in the way

@@ -43,6 +43,8 @@ class Hosts:
         self._secrets = Secrets()
         self._minted: list[Secret] = []
         self._logins: dict[str, Login] = {}
+        self._silent: set[str] = set()
+        """Those that did not answer where libvirt said: it is asked again, as a lease may bring another address."""
         self._connections: dict[str, Shell] = {}
         self._opening: dict[str, threading.RLock] = {}
         self._lock = threading.Lock()
@@ -85,12 +87,24 @@ class Hosts:
 
     def _login(self, host: str) -> Login:
         with self._lock:
-            known = self._logins.get(host)
-        if known is None:
-            destination = resolve(self.destination(host), SshConfig(self._settings.ssh_config))
-            known = Login(destination, self._ask, self._accepted_keys, self._secrets, host=host)
+            known, silent = self._logins.get(host), host in self._silent
+        if known is not None and not silent:
+            return known
+        try:
+            typed = self.destination(host)
+        except (HostUnavailable, HostLostError):
+            if known is None:
+                raise
+            return known  # nobody knows better
+        login = known
+        if login is None or login.destination.typed != typed:
+            destination = resolve(typed, SshConfig(self._settings.ssh_config))
+            login = Login(destination, self._ask, self._accepted_keys, self._secrets, host=host)
         with self._lock:
-            return self._logins.setdefault(host, known)
+            self._silent.discard(host)
+            if self._logins.get(host) is known:
+                self._logins[host] = login
+            return self._logins.get(host, login)
 
     def introduce(self, host: str, key: PublicKey) -> None:
         """The host's key, learned where the host was made: it is trusted from now on, in place of an older one."""
@@ -121,7 +135,14 @@ class Hosts:
         """A new connection beside the one in use, to `address` if given; the same host key is expected there."""
         if host == OWNER:
             return self._here
-        return connect(self._login(host), address=address, timeout=timeout)
+        login = self._login(host)
+        try:
+            return connect(login, address=address, timeout=timeout)
+        except HostUnavailable:
+            if address is None and not self._cluster.destination(host):
+                with self._lock:
+                    self._silent.add(host)
+            raise
 
     def adopt(self, host: str, connection: Shell) -> None:
         """From now on this is the connection in use."""

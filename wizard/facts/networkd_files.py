@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
 
+from wizard.facts.nat_files import KEY
 from wizard.facts.network import Link
 from wizard.model import Fact, FactError, Output
 
@@ -57,7 +58,7 @@ class NetworkFile:
 
     path: str
     content: str
-    """As it is, bytes that are not UTF-8 kept by surrogateescape."""
+    """As it is but for keys, bytes that are not UTF-8 kept by surrogateescape."""
     symlink: bool = False
 
     @property
@@ -216,13 +217,25 @@ def _decoded(word: str) -> str:
         raise FactError(f"a file of systemd-networkd came incomplete: {error}") from error
 
 
+_SECRET = r"((Private|Preshared)?Key|Password)"
+_WITHOUT_KEYS = rf"""
+s/^([[:blank:]]*[#;].*{_SECRET}[[:blank:]]*=).*/\1{KEY}/I
+/^[[:blank:]]*{_SECRET}[[:blank:]]*(=|\\[[:blank:]]*$)/I {{
+  :more
+  /(\\[[:blank:]]*|\n[[:blank:]]*[#;][^\n]*)$/ {{ $!{{ N; b more
+  }} }}
+  s/=.*/={KEY}/
+}}"""
+"""For sed: WireGuard's and MACsec's keys (systemd.netdev(5)) stay on the host, with all lines that a value takes and
+in comments; every other byte is as it is. sed reads bytes in the locale C, so that none of them ends a match."""
+
 NETWORK_FILES: Fact[NetworkFiles] = Fact(
     id="networkd-files",
     command=f"""for dir in {" ".join(DIRECTORIES)}; do
   for file in "$dir"/*.network "$dir"/*.netdev "$dir"/*.network.d/*.conf "$dir"/*.netdev.d/*.conf; do
     [ -e "$file" ] || [ -L "$file" ] || continue
     printf '%s\\t%s\\t%s\\n' "$(printf %s "$file" | base64 -w0)" "$([ ! -L "$file" ] || echo link)" \\
-      "$([ ! -f "$file" ] || base64 -w0 <"$file")"
+      "$([ ! -f "$file" ] || LC_ALL=C sed -E '{_WITHOUT_KEYS}' "$file" | base64 -w0)"
   done
 done""",
     parse=parse_files,

@@ -31,17 +31,24 @@ def notes(ctx: Context, section: Ufw, seen: Seen, wanted: tuple[Wanted, ...]) ->
 def _closing(ctx: Context, seen: Seen, rules: tuple[UfwRule, ...]) -> Iterator[str]:
     """Named whether they are closed by this or are closed already: it is the same list that has to be right."""
     ports = {tunnel.port for tunnel in ctx.see(WIREGUARD).tunnels}
-    closed = [
-        str(socket)
+    listening = {
+        str(socket): open_to(rules, socket.port, socket.proto)
         for socket in ctx.see(SOCKETS)
         if not socket.local
-        and not open_to(rules, socket.port, socket.proto)
         and (socket.proto, socket.port) not in _BY_ITSELF
         and not (socket.proto == "udp" and socket.port in ports)
-    ]
-    if closed and seen.input_policy != "ACCEPT":
+    }
+    if seen.input_policy == "ACCEPT":
+        return
+    said = []
+    if closed := [name for name, sources in listening.items() if not sources]:
         state = "stay closed" if seen.enabled and seen.live else "are closed"
-        yield f"These listen, and {state} to other machines: {', '.join(dict.fromkeys(closed))}. `allow` opens them."
+        said.append(f"These listen, and {state} to other machines: {', '.join(closed)}. `allow` opens them.")
+    for name, sources in listening.items():
+        if sources and sources != ("any",):
+            said.append(f"{name} stays open only to {' and '.join(sources)}.")
+    if said:
+        yield " ".join(said)
 
 
 def _tunnels(ctx: Context, rules: tuple[UfwRule, ...]) -> Iterator[str]:

@@ -148,9 +148,11 @@ def _ufw(*words: str) -> Run:
     return Run(("ufw", *words))
 
 
-def open_to(rules: tuple[UfwRule, ...], port: int, proto: str) -> bool:
-    """Does some rule let something in there."""
-    return any(rule.action.partition("_")[0] in ("allow", "limit") and rule.concerns(port, proto) for rule in rules)
+def open_to(rules: tuple[UfwRule, ...], port: int, proto: str) -> tuple[str, ...]:
+    """From where rules let something in there: `any` alone where one of them asks for no source."""
+    allow = (rule for rule in rules if rule.action.partition("_")[0] in ("allow", "limit"))
+    sources = dict.fromkeys(rule.source for rule in allow if rule.concerns(port, proto))
+    return tuple(sources) if sources.keys().isdisjoint(ANYWHERE) else ("any",)
 
 
 def reaches(client: str, section: Ufw) -> bool:

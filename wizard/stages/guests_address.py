@@ -8,7 +8,7 @@ is to write it down in the guest (`guests_address_writer`), and then one guarded
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_interface
+from ipaddress import ip_interface, ip_network
 from typing import Any
 
 from wizard.actions import Action, OnUndo, Run, Wait, WriteFile
@@ -64,7 +64,7 @@ def plan(ctx: Context, target: str) -> Plan:
     if isinstance(link, Blocked):
         return link
     wanted = ip_interface(f"{guest.isolated_address}/{isolated.cidr.prefixlen}")
-    if findings := tuple(_taken(ctx, target, link, wanted)):
+    if findings := (*_taken(ctx, target, link, wanted), *_crossed(ctx, target, link, wanted)):
         return Refused(findings)
     by = writer(ctx, target, link, wanted)
     if isinstance(by, Blocked):
@@ -106,6 +106,25 @@ def _taken(ctx: Context, target: str, link: Link, wanted: Interface) -> Iterator
             yield Finding("address-taken", why, cure, target)
     for name in sorted(set(_holders(ctx, str(wanted.ip))) - {target}):
         yield Finding("address-taken", f"the guest {name} has {wanted.ip} already", cure, name)
+
+
+def _crossed(ctx: Context, target: str, link: Link, wanted: Interface) -> Iterator[Finding]:
+    """By another device of this guest, a second one in the same subnet or a VPN (DOMAIN 2.1).
+
+    The longer prefix counts: a wider route takes nothing from an address that is there already.
+    """
+    isolated, has = ctx.cluster.isolated, wanted in [each.interface for each in link.addresses]
+    for route in ctx.see(ROUTES, target):
+        if isolated is None or route.device in ("", link.name) or not route.leads_into(isolated.cidr):
+            continue
+        if has and ip_network(route.to, strict=False).prefixlen < isolated.cidr.prefixlen:
+            continue
+        why = (
+            f"{target} has a route to {route.to} on {route.device}, which overlaps {isolated.cidr}, the isolated "
+            f"network's on {link.name}: one of the two is not reached"
+        )
+        cure = f"choose another `isolated.cidr`, or put {route.device} of {target} into another network"
+        yield Finding("range-taken", why, cure, target)
 
 
 def _holders(ctx: Context, ip: str) -> Iterator[str]:

@@ -17,7 +17,14 @@ from wizard.model import AnyFact
 from wizard.stages.fresh import Values, on_hypervisor
 from wizard.stages.guests_create_seen import files_of, seed_files
 
-_KEY = "grep -hm 1 ^ssh- /home/$(logname)/.ssh/authorized_keys"
+_USER = "echo $SUDO_USER | grep . || logname || id -un"
+"""Who logged in, also below sudo(8) and su(1)."""
+_PLAIN = "^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp[0-9]+|sk-[a-z0-9-]+@openssh.com) AAAA"
+_KEY = (
+    f"cd $(getent passwd $({_USER}) | cut -f 6 -d:)/.ssh && "
+    f'grep -hEs "{_PLAIN}" authorized_keys authorized_keys2 | head -n 1 | cut -d " " -f 1,2'
+)
+"""The first without options, of the types that `LOGIN_KEYS` takes; a comment may be of other than plain words."""
 _GATEWAY = 'ip route show default | cut -d " " -f 3'
 PLENTY = 1024**5
 """Bytes: more than any guest asks for."""
@@ -32,7 +39,7 @@ def fresh_guests(cluster: Cluster) -> Values:
     values: dict[AnyFact[Any], object] = {
         DOMAINS: Domains(),
         ADDRESSES: GuestAddresses(),
-        LOGIN_KEYS: LoginKeys(read_there("logname"), (read_there(_KEY),)),
+        LOGIN_KEYS: LoginKeys(read_there(_USER), (read_there(_KEY),)),
         SSH_PATH: SshPath("192.0.2.1", "192.0.2.2", 22),
         ROUTES: (Route("default", read_there(_GATEWAY), bridge.name),) if bridge and bridge.dhcp else (),
         NAMESERVERS: (),
