@@ -1,4 +1,4 @@
-"""Two control planes and a worker, with real kubeadm: all Ready, at an address that either can have; one leaves."""
+"""Two control planes and a worker, with real kubeadm: all Ready, at an address that either can have; each leaves."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.rehearsal import traces
 from tests.rehearsal.cluster_on import ClusterOn, but_for
 from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.test_join import TOKEN
+from wizard.facts.pods_tried import IMAGE
 from wizard.rehearsal import Rehearsal, RehearsalError
 from wizard.rehearsal.network import ISOLATED, ISOLATED_NIC, LAN, NODE_NIC
 from wizard.rehearsal.waiting import until
@@ -85,6 +86,7 @@ def test_a_second_control_plane_joins_leaves_and_joins_again(wizard: HighlyAvail
     no_secret_is_left(wizard)
     either_can_have_the_address(wizard)
     it_leaves_and_joins_again(wizard)
+    a_worker_is_drained_first(wizard)
 
 
 def all_is_well(wizard: HighlyAvailable) -> None:
@@ -153,6 +155,26 @@ def it_leaves_and_joins_again(wizard: HighlyAvailable) -> None:
         said = wizard.ok("apply", "join.nodes", "--yes", timeout=LONG).stderr
     assert "the kubelet does not know its disk yet, and has refused etcd" in said
     all_is_well(wizard)
+
+
+def a_worker_is_drained_first(wizard: HighlyAvailable) -> None:
+    """What something starts again elsewhere goes; what nothing would, stops it, and is named."""
+    wizard.kubectl(f"create deployment web --image={IMAGE} -- sleep 1000000")
+    wizard.kubectl(f"run alone --image={IMAGE} -- sleep 1000000")
+    wizard.kubectl("wait --for=condition=Ready pod/alone --timeout=60s")
+    wizard.kubectl("rollout status deployment web --timeout=60s")
+    gone = ("undo", "join.nodes@aki2", "--yes", "--destroy", "aki2")
+    refused = wizard.run(*gone, timeout=LONG)
+    assert refused.returncode == 1, refused.stderr
+    assert "default/alone" in refused.stderr
+    assert "To keep the node: `kubectl uncordon NODE`." in refused.stderr
+    wizard.kubectl("delete pod alone --grace-period=1")
+    said = wizard.ok(*gone, timeout=LONG).stderr
+    assert said.index("evicting pod default/web-") < said.index("kubeadm reset")
+    assert wizard.kubectl("get nodes -o name").split() == ["node/aki0", "node/aki1"]
+    assert wizard.machine.inside(LEFT, check=False, host="aki2") == ""
+    wizard.ok("apply", "join.nodes", "--yes", timeout=LONG)
+    wizard.kubectl("rollout status deployment web --timeout=120s")
 
 
 def no_disk_is_left_for_etcd(wizard: HighlyAvailable, node: str) -> AbstractContextManager[None]:
