@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from wizard.facts.containerd import CONTAINERD, Containerd
-from wizard.facts.kube_images import KubeImages, kube_images, pause_of, registry_of
+from wizard.facts.kube_images import CERTS, KubeImages, kube_images, pause_of, registry_of
 from wizard.facts.kube_packages import KUBE_PACKAGES, minor
 from wizard.facts.node_clock import NODE_CLOCK
 from wizard.facts.node_firewall import NODE_FIREWALL
@@ -230,6 +231,20 @@ def test_what_a_name_leads_to() -> None:
         fact.parse(said("", 127, "getent: not found"))
 
 
+def test_repositories_that_apt_knows_already(tmp_path: Path) -> None:
+    (tmp_path / "kubernetes.list").write_text(
+        "# deb https://old.home.arpa/deb /\n"
+        "deb [signed-by=/etc/apt/keyrings/k.gpg] https://pkgs.k8s.io/core:/stable:/v1.36/deb/ /\n"
+    )
+    (tmp_path / "mirror.sources").write_text("Types: deb\nURIs: http://mirror.home.arpa/deb\nSuites: /\n")
+    command = KUBE_PACKAGES.command.replace("/etc/apt/sources.list.d", str(tmp_path))
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=False)
+    assert KUBE_PACKAGES.parse(Output(done.returncode, done.stdout)).sources == (
+        (f"{tmp_path}/kubernetes.list", "https://pkgs.k8s.io/core:/stable:/v1.36/deb/"),
+        (f"{tmp_path}/mirror.sources", "http://mirror.home.arpa/deb/"),
+    )
+
+
 # ---------------------------------------------------------------- images
 
 
@@ -248,6 +263,29 @@ def test_images_that_are_there() -> None:
     assert untold == KubeImages(registry="k8s.gcr.io", answered=True)
     with pytest.raises(FactError):
         kube_images("1.20").parse(said("needed\tx\n"))
+
+
+@pytest.mark.parametrize(
+    "told", ["", "mirror.home.arpa_5000_", "mirror.home.arpa:5000", "_default", "docker.io", "proxy"]
+)
+def test_another_way_that_containerd_is_told_of(told: str, tmp_path: Path) -> None:
+    """What does not answer the host itself may well answer containerd."""
+    programs = {"kubeadm": "exit 1", "ctr": "exit 1", "curl": "echo 'could not connect'; exit 7"}
+    programs["systemctl"] = "echo Environment=HTTPS_PROXY=http://proxy:3128" if told == "proxy" else "echo Environment="
+    for name, script in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    directory = tmp_path / "certs" / (told or "empty")
+    directory.mkdir(parents=True)
+    if told:
+        (directory / "hosts.toml").touch()
+    fact = kube_images("1.36", "mirror.home.arpa:5000/k8s")
+    command = fact.command.replace(CERTS, str(tmp_path / "certs"))
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["sh", "-c", command], capture_output=True, env=environment, check=True)
+    found = fact.parse(Output(0, done.stdout, done.stderr))
+    assert found.answered == (told not in ("", "docker.io"))
+    assert (found.complaint == "could not connect") == (not found.answered)
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def config(found: Do) -> list[dict[str, Any]]:
 def test_init_is_one_script_with_its_configuration() -> None:
     found = do(plan())
     [part] = found.parts
-    assert (part.on, part.limit, found.risk) == ("aki0", 900, Risk.NONE)
+    assert (part.on, part.limit, found.risk) == ("aki0", 2700, Risk.NONE)
     assert runs(part.actions) == [
         "kubeadm init --config /var/lib/homek8s-wizard/kubeadm.yaml --skip-token-print",
         "wait until the API server says that it is ready (at most 300 s)",

@@ -503,6 +503,19 @@ def test_an_exact_version_from_a_mirror() -> None:
     assert "kube_there 1.36.4-* kubelet kubeadm kubectl" in commands(found)
 
 
+def test_a_repository_that_a_file_of_the_owners_names_is_not_named_twice() -> None:
+    """With another key for it, apt would read no list at all."""
+    mine = ("/etc/apt/sources.list.d/kubernetes.list", "https://pkgs.k8s.io/core:/stable:/v1.36/deb/")
+    found = do({KUBE_PACKAGES: KubePackages(sources=(mine,))})
+    assert commands(found)[0] == "packages_refresh"
+    assert LIST not in [a.path for a in actions(found) if isinstance(a, WriteFile)]
+    assert any(f"/v1.36/deb/, which {mine[0]} names already" in note for note in found.notes)
+    for other in ((LIST, mine[1]), (mine[0], mine[1].replace("36", "35"))):
+        assert LIST in [
+            a.path for a in actions(do({KUBE_PACKAGES: KubePackages(sources=(other,))})) if isinstance(a, WriteFile)
+        ]
+
+
 def test_a_key_that_is_a_file_of_the_owners() -> None:
     wanted = cluster(packages={"repository": "https://mirror.home.arpa/deb/", "key": "keys/mirror.asc"})
     fact = owner_file("keys/mirror.asc")

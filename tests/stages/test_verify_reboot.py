@@ -253,6 +253,7 @@ def test_without_a_cluster_it_waits() -> None:
 def test_it_looks_at_all_that_the_steps_before_it_look_at() -> None:
     facts = STEP.facts(CLUSTER, HYPERVISOR)
     assert {step.id.partition(".")[0] for step in EARLIER} == {
+        "preflight",
         "bridge",
         "firewall",
         "isolated",

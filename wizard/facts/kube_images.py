@@ -14,6 +14,9 @@ PAUSE = {20: "3.2", 21: "3.4.1", 22: "3.5", 23: "3.6", 24: "3.7", 25: "3.8", 26:
 """From this minor version on (kubernetes/kubernetes, cmd/kubeadm/app/constants, `PauseVersion`); a later one is as
 good: it is the image of an idle process."""
 
+CERTS = "/etc/containerd/certs.d"
+"""Where containerd is told of mirrors, in a directory per registry (containerd, docs/hosts.md)."""
+
 
 @dataclass(frozen=True)
 class KubeImages:
@@ -51,7 +54,11 @@ def pause_of(version: str, mirror: str = "") -> str:
 
 
 def kube_images(version: str, mirror: str = "") -> Fact[KubeImages]:
-    """A fact about the images of this minor version, from the mirror where there is one."""
+    """A fact about the images of this minor version, from the mirror where there is one.
+
+    Where containerd is told of another way to registries, hosts.toml or a proxy, that this one does not answer says
+    nothing (containerd, docs/hosts.md).
+    """
     registry = registry_of(version, mirror)
     host = registry.partition("/")[0]
     option = f" --image-repository {mirror}" if mirror else ""
@@ -65,8 +72,15 @@ printf '%s\n' "$there" | sed '/^$/d; s/^/there\t/'
 missing=$(printf '%s\n' "$needed" | grep -vxF -e "$there" | head -n 1)
 if [ -z "$needed" ] || [ -n "$missing" ]; then
   printf 'asked\t%s\n' {host}
+  another_way() {{
+    for f in {CERTS}/{host.partition(":")[0]}*/hosts.toml {CERTS}/_default/hosts.toml; do
+      [ ! -e "$f" ] || return 0
+    done
+    systemctl show -p Environment containerd.service 2>/dev/null | grep -qi https_proxy=
+  }}
   if ! command -v curl >/dev/null; then printf 'untold\n'
   elif said=$(curl -sS -o /dev/null --connect-timeout 5 -m 8 https://{host}/v2/ 2>&1); then echo answered
+  elif another_way; then echo untold
   else printf 'complaint\t%s\n' "$(printf '%s' "$said" | tr '\t\n' '  ')"; fi
 fi
 echo end""",
@@ -83,7 +97,7 @@ def _images(output: Output) -> KubeImages:
     def every(word: str) -> tuple[str, ...]:
         return tuple(row[1] for row in rows if row[0] == word and len(row) > 1)
 
-    # Whether a registry answers cannot be told without curl: it is not said that it does not.
+    # Where it cannot be told whether a registry answers, it is not said that it does not.
     untold = ["untold"] in rows
     registry = next(iter(every("asked")), "")
     answered = ["answered"] in rows or untold

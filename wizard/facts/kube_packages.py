@@ -13,7 +13,8 @@ TOOLS = ("ca-certificates", "curl", "gpg")
 """By which the repository's key is fetched; and curl asks the API before a join, openssl, which ca-certificates needs,
 whose CA it has."""
 KEYRING = "/etc/apt/keyrings/homek8s-kubernetes.gpg"
-LIST = "/etc/apt/sources.list.d/homek8s-kubernetes.list"
+SOURCES = "/etc/apt/sources.list.d"
+LIST = f"{SOURCES}/homek8s-kubernetes.list"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class KubePackages:
     apt: bool = True
     interrupted: bool = False
     """An installation was cut off half-way."""
+    sources: tuple[tuple[str, str], ...] = ()
+    """Files in which apt is told of repositories, each with an address in it that ends in a slash."""
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -62,6 +65,7 @@ def _packages(output: Output) -> KubePackages:
         enabled="enabled" in words,
         apt="apt" in words,
         interrupted="interrupted" in words,
+        sources=tuple((row[1], f"{row[2].rstrip('/')}/") for row in rows if row[0] == "source"),
     )
 
 
@@ -76,6 +80,8 @@ if command -v apt-get >/dev/null; then
   dpkg-query -W -f='dpkg\t${{Package}}\t${{db:Status-Status}}\n' {" ".join((*PACKAGES, *TOOLS))} 2>/dev/null |
     sed -n 's/\tinstalled$//p'
   apt-mark showhold 2>/dev/null | sed 's/^/held\t/'
+  grep -sE '^[^#]*https?://' {SOURCES}/*.list {SOURCES}/*.sources /dev/null |
+    sed -nE 's#^([^:]*):.*[[:space:]](https?://[^[:space:]]*).*#source\t\1\t\2#p'
   [ -n "$(ls /var/lib/dpkg/updates 2>/dev/null)$(dpkg --audit)" ] && echo interrupted
 fi
 [ "$(systemctl show -p LoadState --value kubelet.service)" = loaded ] && echo service

@@ -20,7 +20,8 @@ from wizard.stages.join_reset import AWAY
 
 PATH = "/var/lib/homek8s-wizard/kubeadm.yaml"
 CONFIG: Fact[Contents] = files("kubeadm-config", PATH)
-LIMIT = 900
+LIMIT = 2700
+"""Seconds, as for packages: images come first, and lines are slow. What follows, kubeadm gives limits of its own."""
 READY = ("sh", "-c", API_READY)
 SETTLE = 300
 """Seconds for the API server to be ready: after an init it is at once, after a boot it comes by itself."""

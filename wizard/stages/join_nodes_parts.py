@@ -16,13 +16,13 @@ from wizard.stages.join_addresses import lan_address
 from wizard.stages.join_config import VALIDATES, join_yaml
 from wizard.stages.join_heard import heard
 from wizard.stages.join_init_config import installed, node_config
+from wizard.stages.join_init_parts import LIMIT
 from wizard.stages.join_reset import AWAY
 from wizard.stages.join_secrets import ca_hash, certificate_key, token
 
 PATH = "/run/homek8s-join.yaml"
 KUBELET = "/etc/kubernetes/kubelet.conf"
 AS_KUBELET = ("kubectl", f"--kubeconfig={KUBELET}", "--request-timeout=10s")
-LIMIT = 900
 ANSWER = 60
 LISTED = 120
 READY = 300

@@ -91,6 +91,21 @@ def _tools(there: KubePackages) -> Iterator[Action]:
 
 
 def _install(ctx: Context, target: str, there: KubePackages, kubernetes: Kubernetes) -> Iterator[Action]:
+    if not _named_in(there, kubernetes):
+        yield from _source(ctx, target, kubernetes)
+    version = wanted_version(kubernetes, there)
+    yield Run(("packages_refresh",), words="fetch the lists of packages")
+    yield Run(("kube_there", version, *there.missing), words=f"is there {' '.join(there.missing)} {version}?")
+    yield Install(tuple(f"{name}={version}" for name in there.missing))
+
+
+def _named_in(there: KubePackages, kubernetes: Kubernetes) -> str:
+    """A file of the owner's that names the repository: apt reads no list at all where two say another key for one."""
+    address = repository(kubernetes)
+    return next((file for file, named in there.sources if named == address and file != LIST), "")
+
+
+def _source(ctx: Context, target: str, kubernetes: Kubernetes) -> Iterator[Action]:
     file = key_file(kubernetes)
     if file is None:
         yield Run(("kube_key", key_of(kubernetes), KEYRING), words=f"fetch the key {key_of(kubernetes)}")
@@ -100,10 +115,6 @@ def _install(ctx: Context, target: str, there: KubePackages, kubernetes: Kuberne
     was, now = ctx.see(NODE_FILES, target)[LIST], listed(kubernetes)
     if was != now:
         yield WriteFile(LIST, now, was)
-    version = wanted_version(kubernetes, there)
-    yield Run(("packages_refresh",), words="fetch the lists of packages")
-    yield Run(("kube_there", version, *there.missing), words=f"is there {' '.join(there.missing)} {version}?")
-    yield Install(tuple(f"{name}={version}" for name in there.missing))
 
 
 def _ending(text: str) -> str:
@@ -120,7 +131,8 @@ def notes(ctx: Context, target: str) -> Iterator[str]:
         newest = (
             "" if wanted_version(kubernetes, there).endswith("-*") else f", the newest patch of {kubernetes.version}"
         )
-        yield f"Packages come from {repository(kubernetes)}{newest}."
+        named = f", which {file} names already" if (file := _named_in(there, kubernetes)) else ""
+        yield f"Packages come from {repository(kubernetes)}{named}{newest}."
         yield "They are held: Kubernetes is upgraded with kubeadm, one node after the other, not by apt upgrade."
 
 
@@ -160,7 +172,7 @@ def obstacles(ctx: Context, target: str) -> Iterator[Finding]:
         why = f"{target} has a kubelet, but no kubelet.service that starts it"
         yield Finding("no-service", why, "install it as a package, which brings the service", target)
     file = key_file(kubernetes)
-    if there.missing and file is not None and not ctx.see(file, OWNER):
+    if there.missing and file is not None and not _named_in(there, kubernetes) and not ctx.see(file, OWNER):
         why = f"there is no file {key_of(kubernetes)} beside cluster.yaml"
         yield Finding("no-key", why, "put the repository's key there, or write its URL", "kubernetes.packages.key")
 

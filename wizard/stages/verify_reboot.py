@@ -41,7 +41,18 @@ from wizard.model import (
     Step,
     Unseen,
 )
-from wizard.stages import bridge, firewall, guests, isolated, join, nodes, verify_nodes, verify_peers, verify_pods
+from wizard.stages import (
+    bridge,
+    firewall,
+    guests,
+    isolated,
+    join,
+    nodes,
+    preflight,
+    verify_nodes,
+    verify_peers,
+    verify_pods,
+)
 
 ANSWERS = 600
 """Seconds for a machine to boot and answer."""
@@ -51,6 +62,7 @@ PODS = 300
 TOO_OLD = 2 * 60 * 60
 """Seconds after which a test that was not ended is begun anew: boots since then prove nothing."""
 EARLIER: tuple[Step, ...] = (
+    *preflight.STAGE.steps,
     *bridge.STAGE.steps,
     *firewall.STAGE.steps,
     *isolated.STAGE.steps,
