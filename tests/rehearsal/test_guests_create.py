@@ -19,7 +19,7 @@ import pytest
 
 from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.wizard_on import WizardOn, cut_off
-from wizard.rehearsal import image
+from wizard.rehearsal import image, network
 
 IMAGES = "/var/lib/libvirt/images"
 NOTES = "/var/lib/homek8s-wizard"
@@ -269,11 +269,16 @@ def test_failures_leave_nothing_and_say_what_to_do(wizard_on: Make) -> None:
     fails(f"{image.INSIDE} is not what cluster.yaml says: its sha256 is")
     assert not {path for path in files(wizard) if path.endswith((".qcow2", ".part"))}
 
-    # An empty disk never starts: what the console said is shown, and why.
     wizard.machine.inside("qemu-img create -q -f qcow2 /srv/empty.qcow2 1G")
     text = wizard.cluster_file.read_text()
     wizard.cluster_file.write_text(re.sub(r"^      sha256: .*\n", "", text, flags=re.MULTILINE))
     change(wizard, "image", "/srv/empty.qcow2")
+    taken = f"{GUEST}/32", "dev", network.BRIDGE
+    wizard.machine.run_on_lan(["ip", "address", "add", *taken], check=True)
+    fails(f"another machine on the LAN answers at {GUEST}; give the guest another address in cluster.yaml")
+    wizard.machine.run_on_lan(["ip", "address", "del", *taken], check=True)
+
+    # An empty disk never starts: what the console said is shown, and why.
     slowly = "guests.create@aki0: KVM does not work here, so the first boot takes minutes."
     fails(slowly, "the firmware finds nothing to start on the disk of aki0", "BdsDxe")
     wizard.ok("undo", "guests.create@aki0", "--yes", "--destroy", "aki0")
