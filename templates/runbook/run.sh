@@ -38,8 +38,17 @@ questions() { # SCRIPT: its files, and what it asks the host before a command an
     /^put .* <<\047END_OF_FILE_*\047$/ { end = $0; sub(/.*<<\047/, "", end); sub(/\047$/, "", end); print; next }
     /^(drop|edit_line) / { print; next }
     /^(on_undo|say) / { next }
-    unless = index($0, " >/dev/null 2>&1 || ") { question(substr($0, 1, unless - 1)); next }
+    unless = outside(" >/dev/null 2>&1 || ") { question(substr($0, 1, unless - 1)); next }
     /^await / { question($0) }
+    function outside(mark,   i, char, quote) { # quotes: where it stands; what is in quotes is a command of its own
+      for (i = 1; i <= length($0); i++) {
+        if (quote == "" && substr($0, i, length(mark)) == mark) return i
+        char = substr($0, i, 1)
+        if (quote == "" && (char == "\047" || char == "\"")) quote = char
+        else if (char == quote) quote = ""
+      }
+      return 0
+    }
     function question(line) {
       print "asked=yes; [ -n \"$open\" ] || " line " >/dev/null 2>&1 </dev/null || open=yes"
     }' "$1"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.rehearsal import bird
+from tests.rehearsal.by_hand import ByHand
 from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.firewall_on import (
     NFS,
@@ -110,6 +111,31 @@ def test_the_articles_host_is_put_right_for_good_and_back(hypervisor: Hypervisor
         machine.inside(f"until iptables-save | grep -qe '-A {rule}'; do sleep 0.1; done")
     assert values(machine) == "111"
     assert in_any_order(picture(machine)) == in_any_order(before)
+
+
+def test_what_was_done_puts_another_host_right_by_hand(hypervisor: Hypervisor, tmp_path: Path) -> None:
+    """The runbook's scripts, by sh alone, on a host with the article's faults that the wizard has never seen."""
+    machine = hypervisor()
+    articles_host(machine)
+    wizard = FirewallOn(machine, tmp_path / "owner")
+    wizard.ok("apply", "isolated", "firewall", "--yes")
+    reached, scripts = in_force(machine), wizard.directory / "exported"
+    wizard.ok("export", "--format", "sh", "-o", str(scripts))
+    machine.reset()
+    articles_host(machine)
+    assert in_force(machine) != reached
+    by_hand = ByHand(wizard, scripts)
+    by_hand.copy()
+    assert {"firewall.bridged", "firewall.ufw", "firewall.nat"} <= {
+        name.split("-", 2)[2][:-3] for name in by_hand.all()
+    }
+    assert in_force(machine) == reached
+    nothing_to_do(FirewallOn(machine, tmp_path / "elsewhere"))
+
+
+def in_force(machine: Rehearsal) -> dict[str, Any]:
+    """Without files: every host has keys of its own."""
+    return in_any_order({**picture(machine), "files": []})
 
 
 def in_any_order(seen: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import pty
 import re
+import shlex
 import shutil
 import subprocess
 from dataclasses import replace
@@ -329,6 +330,21 @@ def test_commands_alone_are_run_each_time(machine: Machine) -> None:
     script = one(of(step("a.step", Do("", (part(Run(("touch", str(machine.root / "flag")))),)), HYPERVISOR)))
     machine.run(script)
     assert "touch" in machine.run(script).stdout
+
+
+def test_a_command_with_a_question_of_its_own_is_run_as_it_is(machine: Machine) -> None:
+    """What stands in quotes is the command's, also where it looks like what the wizard asks before one."""
+    flag = machine.root / "it's"
+    inner = f"true >/dev/null 2>&1 || false; touch {shlex.quote(str(flag))}"
+    asked = Run(("sh", "-c", inner), unless=("sh", "-c", f"false >/dev/null 2>&1 || test -e {shlex.quote(str(flag))}"))
+    for action in (Run(("sh", "-c", inner)), asked):
+        script = one(of(step("a.step", Do("", (part(file(str(machine.root / "file")), action),)), HYPERVISOR)))
+        assert machine.run(script).stdout.endswith("done\n")
+        assert flag.exists()
+    assert "nothing to do; it ran before" in machine.run(script).stdout
+    flag.unlink()
+    assert machine.run(script).stdout.endswith("done\n")
+    assert flag.exists()
 
 
 def test_it_stops_at_the_first_failure_and_says_where_the_log_is(machine: Machine) -> None:
