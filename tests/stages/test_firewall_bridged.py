@@ -10,6 +10,7 @@ import pytest
 from tests.firewall_captured import SUITES, cluster, context
 from wizard.actions import EditLine, RemoveFile, Run, WriteFile
 from wizard.facts.bridged import BRIDGED, KEYS, Bridged, Setter
+from wizard.facts.firewall import FORWARDING, Chain, Forwarding
 from wizard.facts.units import FIREWALL_UNITS, Unit
 from wizard.model import HYPERVISOR, AnyFact, Do, Nothing, Plan, Refused, Risk
 from wizard.script import compile_part
@@ -26,6 +27,7 @@ def plan(firewall: dict[str, Any] | None, suite: str = "bookworm", state: str = 
     facts: dict[AnyFact[Any], Any] = {
         fact: changed[fact.id] for fact in (BRIDGED, FIREWALL_UNITS) if fact.id in changed
     }
+    facts |= {FORWARDING: changed.get("forwarding", Forwarding(()))}
     facts |= {OWN_FILES: changed["own"]} if "own" in changed else {}
     return STEP.plan(context(cluster(firewall), suite, state, facts), HYPERVISOR)
 
@@ -91,6 +93,17 @@ def test_on_loads_the_module_before_its_settings() -> None:
     assert first == "test -e /proc/sys/net/bridge >/dev/null 2>&1 || modprobe br_netfilter"
     assert rest == [f"sysctl -qw net.bridge.{key}=1" for key in KEYS]
     assert isinstance(plan(ON, bridged=Bridged(ONE), own=as_planned(found)), Nothing)
+
+
+@pytest.mark.parametrize("policy", ["accept", "drop"])
+@pytest.mark.parametrize("now", [ZERO, ONE, {}])
+def test_on_where_something_drops_what_no_rule_lets_pass(policy: str, now: dict[str, int]) -> None:
+    forwarding = Forwarding((Chain("ip", "filter", "FORWARD", policy),))
+    found = do(ON, bridged=Bridged(now), forwarding=forwarding)
+    said = "guests lose each other: FORWARD in table ip filter drops what no rule lets pass."
+    assert any(said in note for note in found.notes) == (policy == "drop")
+    assert found.risk is (Risk.BRIEF_INTERRUPTION if policy == "drop" and now != ONE else Risk.NONE)
+    assert any("firewall.nat names and cures them" in note for note in found.notes)
 
 
 def test_from_on_to_off_takes_the_module_out_of_the_next_boot() -> None:

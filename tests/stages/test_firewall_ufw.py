@@ -228,6 +228,18 @@ def test_what_closes_and_what_stops_is_said() -> None:
     )
 
 
+@pytest.mark.parametrize("filtered", [True, False])
+def test_bridges_whose_packets_are_filtered_are_said(filtered: bool) -> None:
+    """br0 has its route; a bridge of the owner's has none, and no address either."""
+    bridges = Links(tuple(Link(name, "", kind="bridge") for name in ("br0", "br7")))
+    changed: dict[AnyFact[Any], Any] = {UFW: replace(ON, enabled=False, live=False, rules=()), LINKS: bridges}
+    wish = cluster({"ufw": NFS, "filter_bridged": filtered})
+    found = STEP.plan(context(wish, "bookworm", "fresh", changed), HYPERVISOR)
+    assert isinstance(found, Do)
+    assert any("What crosses br7 is filtered too" in note for note in found.notes) == filtered
+    assert not any("What crosses" in note and "br0" in note for note in found.notes)
+
+
 def test_what_stays_open_only_to_some_is_said() -> None:
     sockets = (Socket("tcp", "0.0.0.0", 22, "sshd"), Socket("tcp", "::", 22, "sshd"), Socket("tcp", "*", 2049, "nfsd"))
     mine = UfwRule("limit", "tcp", "2000:2100", source="10.8.0.2")

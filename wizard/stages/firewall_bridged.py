@@ -14,8 +14,9 @@ from wizard.actions import Action, EditLine, RemoveFile, Run, WriteFile
 from wizard.cluster import Cluster
 from wizard.facts.bridged import BRIDGED, FLAGS, KEYS, SYSCTL_CONF, UFW, Bridged, Setter
 from wizard.facts.files import files
+from wizard.facts.firewall import FORWARDING
 from wizard.facts.units import FIREWALL_UNITS
-from wizard.model import HYPERVISOR, AnyFact, Context, Do, Finding, Nothing, Part, Plan, Refused
+from wizard.model import HYPERVISOR, AnyFact, Context, Do, Finding, Nothing, Part, Plan, Refused, Risk
 from wizard.template import render, text
 
 SYSCTL = "/etc/sysctl.d/zz-homek8s.conf"
@@ -38,7 +39,11 @@ def plan(ctx: Context, target: str) -> Plan:
     actions = tuple(_actions(ctx, seen, wanted, winners))
     if not actions:
         return Nothing(_as_it_is(seen, wanted))
-    part = Part(HYPERVISOR, f"bridged packets pass {'through' if wanted else 'by'} the firewall", actions, limit=60)
+    # Where something drops what it has no rule for, guests are apart until it has one.
+    apart = wanted and set(seen.values.values()) != {1} and ctx.see(FORWARDING).drops
+    risk = Risk.BRIEF_INTERRUPTION if apart else Risk.NONE
+    title = f"bridged packets pass {'through' if wanted else 'by'} the firewall"
+    part = Part(HYPERVISOR, title, actions, risk=risk, limit=60)
     return Do(_why(seen, wanted, winners), (part,), tuple(_notes(ctx, seen, wanted, winners)))
 
 
@@ -153,7 +158,13 @@ def _notes(ctx: Context, seen: Bridged, wanted: int, winners: tuple[Setter, ...]
         yield "docker may set the keys to 1 when it starts; `status` shows that then, and `apply` puts it right."
     if wanted:
         yield "What guests say to each other then needs leave in FORWARD: firewall.ufw gives it, docker does not."
+        if drops := ctx.see(FORWARDING).drops:
+            yield f"Until it has leave, guests lose each other: {', '.join(drops)} drops what no rule lets pass."
+        yield "Rules that masquerade then count between guests as well: firewall.nat names and cures them."
 
 
 def facts(cluster: Cluster, target: str) -> Mapping[str, tuple[AnyFact[Any], ...]]:
-    return {HYPERVISOR: (BRIDGED, OWN_FILES, FIREWALL_UNITS) if cluster.firewall else ()}
+    if cluster.firewall is None:
+        return {HYPERVISOR: ()}
+    own = (BRIDGED, OWN_FILES, FIREWALL_UNITS)
+    return {HYPERVISOR: (*own, FORWARDING) if cluster.firewall.filter_bridged else own}

@@ -24,6 +24,7 @@ def notes(ctx: Context, section: Ufw, seen: Seen, wanted: tuple[Wanted, ...]) ->
         *_closing(ctx, seen, rules),
         *_tunnels(ctx, rules),
         *_forwarding(ctx, seen, rules),
+        *_bridged(ctx, seen, rules),
         *_policies(seen),
     )
 
@@ -74,6 +75,19 @@ def _forwarding(ctx: Context, seen: Seen, rules: tuple[UfwRule, ...]) -> Iterato
             "The host passes packets on (net.ipv4.ip_forward is 1). It stops doing so "
             f"{'; '.join(f'from {one} to {others}' for one, others in stops if others)}, unless `routes` names the "
             "pair, or rules of libvirt's, docker's or your own let them pass."
+        )
+
+
+def _bridged(ctx: Context, seen: Seen, rules: tuple[UfwRule, ...]) -> Iterator[str]:
+    """What a bridge passes from port to port, where that is filtered like packets that are routed (DOMAIN E3)."""
+    firewall = ctx.cluster.firewall
+    if firewall is None or not firewall.filter_bridged or seen.forward_policy == "ACCEPT":
+        return
+    bridges = [link.name for link in ctx.see(LINKS) if link.kind == "bridge"]
+    if stops := [name for name in bridges if not _passes(rules, name, name)]:
+        yield (
+            f"What crosses {', '.join(stops)} is filtered too, because of filter_bridged, and stops, unless `routes` "
+            "names the bridge as `in` and `out`, or rules of libvirt's, docker's or your own let it pass."
         )
 
 
