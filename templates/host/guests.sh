@@ -183,14 +183,15 @@ guest_eject() { # NAME FILE: the disk of the first boot is taken out: for good, 
 }
 
 first_boot_over() { # SECONDS: cloud-init in this guest has done what it was told, and does nothing from then on:
-  # without its seed it would take the next boot for another machine's first one, and make new SSH host keys.
+  # without its seed it would take the next boot for another machine's first one, and make new SSH host keys. So all that
+  # it made is on the disk first: keys that a loss of power empties would never be made again.
   off=/etc/cloud/cloud-init.disabled
   [ ! -e "$off" ] || return 0
   command -v cloud-init >/dev/null || fail 1 "there is no cloud-init in this guest; use an image that has it"
   code=0
   timeout "$1" cloud-init status --wait >/dev/null 2>&1 || code=$?
   cloud-init status --long || true
-  case $code in 0 | 2) : >"$off"; sync "$off"; return ;; esac
+  case $code in 0 | 2) sync; : >"$off"; sync "$off"; return ;; esac
   tail -n 20 /var/log/cloud-init-output.log || true
   fail 1 "cloud-init did not end well (status $code): look at /var/log/cloud-init.log in the guest"
 }

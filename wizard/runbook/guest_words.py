@@ -40,7 +40,7 @@ GUEST_WORDS: Mapping[str, Callable[[Sequence[str]], Typed]] = {
     "guest_keys": lambda words: (f"grep -A 9 -e 'BEGIN SSH HOST KEY KEYS' {words[0]}", ""),
     "guest_eject": lambda words: (f"virsh detach-disk {words[0]} {words[1]} --config --live; rm -f {words[1]}", ""),
     "first_boot_over": lambda words: (
-        "cloud-init status --wait; touch /etc/cloud/cloud-init.disabled",
+        "cloud-init status --wait; sync; touch /etc/cloud/cloud-init.disabled",
         f"at most {words[0]} s; it would make new host keys at the next boot:",
     ),
     "remove_guest": _gone,
