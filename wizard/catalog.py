@@ -19,8 +19,9 @@ STAGES: tuple[Stage, ...] = (
 )
 
 
-def steps(stages: Sequence[Stage] = STAGES) -> tuple[Step, ...]:
-    return tuple(step for stage in stages for step in stage.steps)
+def steps(stages: Sequence[Stage] | None = None) -> tuple[Step, ...]:
+    """Of all stages, where none are named."""
+    return tuple(step for stage in (STAGES if stages is None else stages) for step in stage.steps)
 
 
 def find(step_id: str) -> Step:

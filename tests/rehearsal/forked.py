@@ -11,9 +11,10 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from wizard import cli
 from wizard.rehearsal import Rehearsal
 
 _context = multiprocessing.get_context("forkserver")
@@ -23,14 +24,21 @@ _context.set_forkserver_preload(
 
 
 def run(
-    argv: Sequence[str], rehearsal: str, environment: Mapping[str, str], timeout: float
+    argv: Sequence[str],
+    rehearsal: str,
+    environment: Mapping[str, str],
+    timeout: float,
+    main: Callable[[], None] = cli.main,
 ) -> subprocess.CompletedProcess[str]:
-    """As `subprocess.run` of the installed command on a rehearsal's LAN, its words captured; `timeout` in seconds."""
+    """As `subprocess.run` of the installed command on a rehearsal's LAN, its words captured; `timeout` in seconds.
+
+    `main` is what the command runs, a function of a module.
+    """
     with tempfile.TemporaryDirectory() as place:
         out, err = Path(place, "out"), Path(place, "err")
         out.touch()
         err.touch()
-        process = _context.Process(target=_become, args=(list(argv), rehearsal, dict(environment), out, err))
+        process = _context.Process(target=_become, args=(main, list(argv), rehearsal, dict(environment), out, err))
         process.start()
         process.join(timeout)
         code = process.exitcode
@@ -44,13 +52,13 @@ def run(
     return subprocess.CompletedProcess(list(argv), code, *said)
 
 
-def _become(argv: list[str], rehearsal: str, environment: dict[str, str], out: Path, err: Path) -> None:
+def _become(
+    main: Callable[[], None], argv: list[str], rehearsal: str, environment: dict[str, str], out: Path, err: Path
+) -> None:
     for path, number in ((out, sys.stdout.fileno()), (err, sys.stderr.fileno())):
         os.dup2(os.open(path, os.O_WRONLY), number)
     os.environ.clear()
     os.environ.update(environment)
-    from wizard.cli import main
-
     sys.argv = argv
     with Rehearsal(rehearsal).lan():
         main()

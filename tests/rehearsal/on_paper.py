@@ -13,7 +13,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from tests.rehearsal import forked
 from tests.rehearsal.wizard_on import WizardOn
+from wizard import catalog, cli
 from wizard.model import HYPERVISOR, Context, Do, FactUnknown, Nothing, Plan, Step, Unknown
 from wizard.rehearsal import Rehearsal
 from wizard.stages import guests
@@ -76,9 +78,7 @@ class OnPaper(WizardOn):
         return {**super().environment, "PYTHONPATH": str(REPOSITORY)}
 
     def run(self, verb: str, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-        """Not forked: the steps are others than in the modules that have been read."""
-        argv, environment = self.argv(verb, *arguments), self.environment
-        return self.machine.run_on_lan(argv, capture_output=True, text=True, env=environment, timeout=timeout)
+        return forked.run(self.argv(verb, *arguments)[2:], self.machine.name, self.environment, timeout, main)
 
     # ------------------------------------------------------------ domains
 
@@ -112,8 +112,13 @@ class OnPaper(WizardOn):
         return self.inside("ls /var/lib/homek8s-wizard/domains 2>/dev/null; true").strip()
 
 
-if __name__ == "__main__":
-    guests.STAGE = replace(guests.STAGE, steps=(on_paper(REACH), on_paper(ATTACH), ADDRESS))
-    from wizard.cli import main
+def main() -> None:
+    steps = (on_paper(REACH), on_paper(ATTACH), ADDRESS)
+    catalog.STAGES = tuple(
+        replace(stage, steps=steps) if stage.id == guests.STAGE.id else stage for stage in catalog.STAGES
+    )
+    cli.main()
 
+
+if __name__ == "__main__":
     main()

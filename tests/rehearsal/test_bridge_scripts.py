@@ -24,7 +24,6 @@ from wizard.stages.bridge import PORT
 from wizard.stages.bridge_network import STEP as LAN
 from wizard.stages.isolated import NETWORK as ISOLATED
 
-BOTH = pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 MAIN = cluster({"port": "enp4s0", "keep_mac": True, **STATIC})
 SPARE = cluster({"port": "enp5s0", "keep_mac": True})
 NICS = {"enp4s0", "enp5s0"}
@@ -101,7 +100,6 @@ def until_reverted(machine: Rehearsal) -> str:
 # ---------------------------------------------------------------- made, kept, taken back
 
 
-@BOTH
 def test_the_card_that_carries_ssh(on: Prepare, suite: str) -> None:
     host = on(suite)
     before = picture(host.machine)
@@ -118,7 +116,6 @@ def test_the_card_that_carries_ssh(on: Prepare, suite: str) -> None:
     host.machine.wait_ssh(5)
 
 
-@BOTH
 def test_first_the_spare_card_then_moved_to_the_main_one(on: Prepare, suite: str) -> None:
     host = on(suite)
     fresh = picture(host.machine)
@@ -138,7 +135,6 @@ def test_first_the_spare_card_then_moved_to_the_main_one(on: Prepare, suite: str
     host.machine.wait_ssh(5)
 
 
-@BOTH
 def test_there_and_back_again_between_the_cards(on: Prepare, suite: str) -> None:
     host = on(suite)
     fresh = picture(host.machine)
@@ -159,7 +155,6 @@ def test_there_and_back_again_between_the_cards(on: Prepare, suite: str) -> None
 # ---------------------------------------------------------------- the guard
 
 
-@BOTH
 def test_a_move_that_is_not_confirmed_goes_back_by_itself(on: Prepare, suite: str) -> None:
     host = on(suite)
     host.apply(PORT, SPARE)
@@ -172,7 +167,6 @@ def test_a_move_that_is_not_confirmed_goes_back_by_itself(on: Prepare, suite: st
     host.machine.wait_ssh(5)
 
 
-@BOTH
 def test_a_card_that_carries_ssh_goes_back_by_request_and_by_restart(on: Prepare, suite: str) -> None:
     host = on(suite)
     before = picture(host.machine)
@@ -184,7 +178,6 @@ def test_a_card_that_carries_ssh_goes_back_by_request_and_by_restart(on: Prepare
     assert until_reverted(host.machine) == "reverted boot"
 
 
-@BOTH
 def test_an_undo_that_is_not_confirmed_leaves_the_bridge(on: Prepare, suite: str) -> None:
     host = on(suite)
     for wanted in (SPARE, MAIN):

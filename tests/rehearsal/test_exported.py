@@ -141,6 +141,7 @@ def test_a_lease_moves_to_the_bridge_with_what_only_the_host_knows(wizard_on: Wi
     assert picture(wizard.machine) == before
 
 
+@pytest.mark.turns(at="scripts on a new machine")
 def test_a_bare_machine_gets_its_packages(wizard_on: Wizards) -> None:
     wizard = wizard_on(bare=True)
     by_hand = exported(wizard)
@@ -149,6 +150,7 @@ def test_a_bare_machine_gets_its_packages(wizard_on: Wizards) -> None:
     assert wizard.states()["preflight.packages"] == "done"
 
 
+@pytest.mark.turns(at="scripts on a new machine")
 def test_what_the_wizard_did_is_done_again_on_a_new_machine(wizard_on: Wizards, tmp_path: Path) -> None:
     wizard = wizard_on()
     before = picture(wizard.machine)

@@ -113,6 +113,7 @@ def test_the_articles_host_is_put_right_for_good_and_back(hypervisor: Hypervisor
     assert in_any_order(picture(machine)) == in_any_order(before)
 
 
+@pytest.mark.turns(at="the host's firewall, otherwise")
 def test_what_was_done_puts_another_host_right_by_hand(hypervisor: Hypervisor, tmp_path: Path) -> None:
     """The runbook's scripts, by sh alone, on a host with the article's faults that the wizard has never seen."""
     machine = hypervisor()
@@ -195,6 +196,7 @@ def no_key_is_anywhere(wizard: FirewallOn, said: str) -> None:
     assert wizard.machine.inside(f"grep -rlF -- '{key}' {places} 2>/dev/null; true") == ""
 
 
+@pytest.mark.turns(at="the host's firewall, otherwise")
 def test_filtered_on_purpose_and_back(hypervisor: Hypervisor, tmp_path: Path, suite: str) -> None:
     """The module first, then its settings, which ufw would set otherwise; guests still talk, by ufw's own rules."""
     machine = hypervisor(suite)

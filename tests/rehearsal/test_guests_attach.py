@@ -232,6 +232,7 @@ def complete(wizard: OnPaper, before: str) -> None:
     assert wizard.left() == ""
 
 
+@pytest.mark.turns(at="a NIC is interrupted")
 @pytest.mark.long
 def test_killed_cut_off_and_with_libvirtd_restarted_it_goes_on(paper_on: Make) -> None:
     wizard = paper_on()
@@ -261,7 +262,7 @@ def test_killed_cut_off_and_with_libvirtd_restarted_it_goes_on(paper_on: Make) -
 CUT_HERE = ("keep_domain d0", "--config", "leave_domain d0", "unplug d0", "--live")
 
 
-@pytest.mark.turns("line")
+@pytest.mark.turns("line", at="a NIC is interrupted")
 @pytest.mark.parametrize("line", CUT_HERE)
 def test_ended_at_any_of_its_lines_it_converges(paper_on: Make, line: str) -> None:
     """The script as it is in the plan, ended at this line as by a loss of power, run again, and taken back."""

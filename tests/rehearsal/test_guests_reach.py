@@ -196,8 +196,7 @@ def test_moved_and_booted_cold_and_back_as_it_was(hypervisor: Hypervisor, tmp_pa
     wizard.ok("apply", "bridge", "--yes")
     assert wizard.run("apply", "guests.reach@d0").returncode == 5, "a restart is asked about"
     assert wizard.nics("d0", network=LAN) == []
-    wizard.obeying("d0")
-    wizard.ok(*REACH)
+    killed_and_cut_off_between_off_and_on(wizard)
     for name in ("d0", "d1"):
         assert wizard.nics(name, network=LAN) == wizard.nics(name, network=LAN, inactive=True) != []
     assert "part 1" not in wizard.ok(*REACH).stderr
@@ -207,6 +206,20 @@ def test_moved_and_booted_cold_and_back_as_it_was(hypervisor: Hypervisor, tmp_pa
     assert [wizard.definition(name) for name in ("d0", "d1")] == before
     assert wizard.inside("virsh -q list --name").split() == ["d0"], "what was off is off again"
     assert wizard.left() == ""
+
+
+def killed_and_cut_off_between_off_and_on(wizard: OnPaper) -> None:
+    """The script goes on by itself; who looks again finds it."""
+    running = wizard.start(*REACH)
+    until_said(running, "==> virsh shutdown d0")
+    running.send_signal(signal.SIGKILL)
+    running.communicate(timeout=30)
+    again = wizard.start(*REACH)
+    until_said(again, "guests.reach@d0 was under way: going on where it was")
+    cut_off(wizard.machine)
+    wizard.obeying("d0")
+    said, _ = again.communicate(timeout=120)
+    assert again.returncode == 0, said
 
 
 def test_one_mac_twice_is_said_before_anything_runs(hypervisor: Hypervisor, tmp_path: Path) -> None:
@@ -234,6 +247,10 @@ class Impatient(OnPaper):
     def argv(self, verb: str, *arguments: str) -> list[str]:
         [python, _m, _module, *rest] = super().argv(verb, *arguments)
         return [python, "-c", IMPATIENT, *rest]
+
+    def run(self, verb: str, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        argv, environment = self.argv(verb, *arguments), self.environment
+        return self.machine.run_on_lan(argv, capture_output=True, text=True, env=environment, timeout=timeout)
 
 
 def test_a_guest_that_never_comes_up(hypervisor: Hypervisor, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def nothing_secret(wizard: WizardOn) -> None:
         assert wizard.machine.inside("ls /run/homek8s-join.yaml 2>&1", check=False, host=host).startswith("ls: ")
 
 
-@pytest.mark.turns(at="several nodes join")
+@pytest.mark.turns(at="nodes join")
 @pytest.mark.long
 def test_a_cluster_is_made_joined_and_made_anew(wizard_on: Make) -> None:
     wizard = wizard_on()

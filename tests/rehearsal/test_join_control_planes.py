@@ -77,7 +77,7 @@ def wizard(hypervisor: Hypervisor, tmp_path: Path) -> HighlyAvailable:
     return HighlyAvailable(hypervisor(nodes=len(NODES)), tmp_path)
 
 
-@pytest.mark.turns(at="several nodes join")
+@pytest.mark.turns(at="nodes join")
 @pytest.mark.long
 def test_a_second_control_plane_joins_leaves_and_joins_again(wizard: HighlyAvailable) -> None:
     said = wizard.ok("apply", "join", "--yes", timeout=LONG).stderr

@@ -54,6 +54,7 @@ def wizard(hypervisor: Hypervisor, tmp_path: Path) -> ClusterOn:
     return wizard
 
 
+@pytest.mark.turns(at="nodes join")
 @pytest.mark.long
 def test_a_control_plane_its_kubeconfig_and_its_pod_network(wizard: ClusterOn) -> None:
     wizard.ok("apply", "join.init", "--yes", timeout=600)

@@ -127,6 +127,7 @@ def test_from_nothing_to_libvirt_and_back(hypervisor: Hypervisor, suite: str) ->
     assert isinstance(plan(machine), Do)
 
 
+@pytest.mark.turns(at="packages that stay or are finished")
 @pytest.mark.long
 def test_what_came_later_keeps_what_it_needs(hypervisor: Hypervisor) -> None:
     machine = hypervisor(bare=True)
@@ -142,6 +143,7 @@ def test_what_came_later_keeps_what_it_needs(hypervisor: Hypervisor) -> None:
     assert machine.inside("dpkg-query -W -f='${db:Status-Status}' libvirt-daemon-system || true") == ""
 
 
+@pytest.mark.turns(at="packages that stay or are finished")
 @pytest.mark.long
 def test_an_installation_that_was_cut_off_is_finished(hypervisor: Hypervisor) -> None:
     machine = hypervisor(bare=True)
