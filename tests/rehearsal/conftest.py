@@ -25,9 +25,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.rehearsal)
     # A worker that is at a test has its next one already: behind each that takes minutes there is a short one.
-    long = [item for item in items if item.get_closest_marker("long")]
+    # Those that take longest are begun before all others, so that no worker is left alone with one at the end.
+    long = sorted((item for item in items if item.get_closest_marker("long")), key=_begun_late)
     short = [item for item in items if not item.get_closest_marker("long")]
     items[:] = [item for pair in zip_longest(long, short) for item in pair if item is not None]
+
+
+def _begun_late(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("long")
+    return marker is None or not marker.kwargs.get("first", False)
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:

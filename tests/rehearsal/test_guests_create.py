@@ -276,12 +276,12 @@ def test_failures_leave_nothing_and_say_what_to_do(wizard_on: Make) -> None:
     change(wizard, "image", "/srv/empty.qcow2")
     taken = f"{GUEST}/32", "dev", network.BRIDGE
     wizard.machine.run_on_lan(["ip", "address", "add", *taken], check=True)
-    fails(f"another machine on the LAN answers at {GUEST}; give the guest another address in cluster.yaml")
+    slowly = "guests.create@aki0: KVM does not work here, so the first boot takes minutes."
+    fails(slowly, f"another machine on the LAN answers at {GUEST}; give the guest another address in cluster.yaml")
     wizard.machine.run_on_lan(["ip", "address", "del", *taken], check=True)
 
     # An empty disk never starts: what the console said is shown, and why.
-    slowly = "guests.create@aki0: KVM does not work here, so the first boot takes minutes."
-    fails(slowly, "the firmware finds nothing to start on the disk of aki0", "BdsDxe")
+    fails("the firmware finds nothing to start on the disk of aki0", "BdsDxe")
     wizard.ok("undo", "guests.create@aki0", "--yes", "--destroy", "aki0")
     assert files(wizard) == set()
 

@@ -80,7 +80,7 @@ def nothing_secret(wizard: WizardOn) -> None:
 
 
 @pytest.mark.turns(at="nodes join")
-@pytest.mark.long
+@pytest.mark.long(first=True)
 def test_a_cluster_is_made_joined_and_made_anew(wizard_on: Make) -> None:
     wizard = wizard_on()
     init_is_picked_up(wizard)

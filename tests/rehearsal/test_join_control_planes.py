@@ -78,7 +78,7 @@ def wizard(hypervisor: Hypervisor, tmp_path: Path) -> HighlyAvailable:
 
 
 @pytest.mark.turns(at="nodes join")
-@pytest.mark.long
+@pytest.mark.long(first=True)
 def test_a_second_control_plane_joins_leaves_and_joins_again(wizard: HighlyAvailable) -> None:
     said = wizard.ok("apply", "join", "--yes", timeout=LONG).stderr
     assert said.index("on aki1: kubeadm join") < said.index("on aki2: kubeadm join")

@@ -39,7 +39,7 @@ def boots(wizard: ClusterOn) -> dict[str, str]:
 
 
 @pytest.mark.turns(at="verify on a cluster")
-@pytest.mark.long
+@pytest.mark.long(first=True)
 def test_a_cluster_is_asked(wizard: ClusterOn) -> None:
     said = wizard.ok("apply", "--yes", timeout=900).stderr
     assert "aki0: waiting until the test pods run" in said, "what is waited for is said"
@@ -114,7 +114,7 @@ def what_was_measured_before_a_change_is_stale(wizard: ClusterOn) -> None:
 
 
 @pytest.mark.turns(at="verify on a cluster")
-@pytest.mark.long
+@pytest.mark.long(first=True)
 def test_it_comes_back_though_the_wizard_is_killed(wizard: ClusterOn) -> None:
     wizard.ok("apply", "--yes", timeout=900)
     before = boots(wizard)

@@ -133,7 +133,7 @@ CHANGING = tuple(step.id for step in HOST if not step.only_checks and step.id !=
 
 
 @pytest.mark.turns("bare", "steps")
-@pytest.mark.long
+@pytest.mark.long(first=True)
 @pytest.mark.parametrize(("bare", "steps"), [(True, CHANGING[:1]), (False, CHANGING[1:])], ids=["packages", "the-rest"])
 def test_each_step_goes_on_after_a_kill_and_a_cut_link_and_is_taken_back(
     wizard_on: Callable[..., WizardOn], bare: bool, steps: tuple[str, ...]

@@ -58,7 +58,7 @@ def guests_talk(machine: Rehearsal, *names: str) -> None:
 
 
 @pytest.mark.turns(at="a whole life with guests")
-@pytest.mark.long
+@pytest.mark.long(first=True)
 async def test_the_article_half_done_is_finished_by_keyboard_through_a_reboot_and_back(
     hypervisor: Hypervisor, tmp_path: Path
 ) -> None:
@@ -114,7 +114,7 @@ async def finished_by_keyboard(machine: Rehearsal, directory: Path) -> list[str]
 
 
 @pytest.mark.turns(at="a whole life with guests")
-@pytest.mark.long
+@pytest.mark.long(first=True)
 def test_from_a_fresh_machine_to_guests_through_a_reboot_and_back(hypervisor: Hypervisor, tmp_path: Path) -> None:
     machine = hypervisor(guests=2)
     wizard = WizardOn(machine, tmp_path / "owner")
