@@ -19,9 +19,8 @@ STAGES: tuple[Stage, ...] = (
 )
 
 
-def steps(stages: Sequence[Stage] | None = None) -> tuple[Step, ...]:
-    """Of all stages, where none are named."""
-    return tuple(step for stage in (STAGES if stages is None else stages) for step in stage.steps)
+def steps() -> tuple[Step, ...]:
+    return tuple(step for stage in STAGES for step in stage.steps)
 
 
 def find(step_id: str) -> Step:

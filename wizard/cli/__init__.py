@@ -14,6 +14,6 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except OSError:  # the terminal is gone: without this, Python would end with a status of its own
+        except OSError:  # who read it is gone: without this, Python would end with a status of its own
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(status)

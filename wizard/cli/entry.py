@@ -122,9 +122,6 @@ def run(arguments: Sequence[str]) -> int:
     except WizardError as error:
         _say(str(error))
         return error.status
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
     except Exception as error:
         return _bug(error)
 
