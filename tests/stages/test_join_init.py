@@ -99,6 +99,13 @@ def test_a_single_node_is_told_about_taints() -> None:
     assert any("the only node" in note for note in do(plan(cluster(("control-plane",)))).notes)
 
 
+@pytest.mark.parametrize(("planes", "said"), [(1, False), (2, True), (3, False), (4, True)])
+def test_of_an_even_number_of_control_planes_it_is_said_before_the_first_is_made(planes: int, said: bool) -> None:
+    wanted = cluster(("control-plane",) * planes + ("worker",), endpoint="k8s-api.home.arpa")
+    note = f"{planes} control planes bear no more losses than {planes - 1}: etcd needs more than half of them."
+    assert any(each.startswith(note) for each in do(plan(wanted)).notes) is said
+
+
 def test_certificates_of_the_owners_own_are_used() -> None:
     found = do(plan(aki0=replace(PREPARED, pki=True)))
     assert len(found.parts) == 1

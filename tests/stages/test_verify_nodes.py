@@ -7,16 +7,20 @@ from typing import Any
 
 import pytest
 
-from tests.stages.test_join_cni import data
+from tests.stages.test_join_cni import data, links
 from wizard.cluster import Cluster
 from wizard.facts.kube_certificates import CERTIFICATES, Certificate
 from wizard.facts.kube_nodes import KUBE_NODES, KubeNode, KubeNodes
 from wizard.facts.kube_system import API_VERSION, SYSTEM_PODS, SystemPod
+from wizard.facts.network import LINKS, SSH_PATH, SshPath
 from wizard.model import Blocked, Check, Context, Known, Nothing, Plan, Seen, Unseen, Verdict
 from wizard.stages.verify_nodes import STEP
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 CLUSTER = Cluster.model_validate(data())
+BY_NAME = data()
+"""aki1 is reached by a name, of which the owner's SSH knows the address."""
+BY_NAME["guests"][1]["ssh"] = "aki1"
 STOPPED = "Kubelet stopped posting node status."
 
 
@@ -46,7 +50,8 @@ def context(*nodes: KubeNode, **changed: Any) -> Context:
             for name, found in (certificates | changed.get("certificates", {})).items()
         },
     }
-    return Context(CLUSTER, {(host, fact.id): value for (host, fact), value in seen.items()})
+    seen |= changed.get("said", {})
+    return Context(changed.get("wish", CLUSTER), {(host, fact.id): value for (host, fact), value in seen.items()})
 
 
 def plan(*nodes: KubeNode, **changed: Any) -> Plan:
@@ -67,7 +72,7 @@ def test_all_is_well() -> None:
         "good until: aki0 2027-11-22 (apiserver.crt, 364 days); "
         "aki1 2027-11-22 (kubelet-client-current.pem, 364 days); the authorities until 2036-11-19"
     )
-    assert STEP.facts(CLUSTER, "aki0")["aki1"] == (CERTIFICATES,)
+    assert STEP.facts(CLUSTER, "aki0")["aki1"] == (CERTIFICATES, SSH_PATH, LINKS)
 
 
 def test_without_a_cluster_there_is_nothing_to_ask() -> None:
@@ -99,6 +104,47 @@ def test_another_address_than_planned() -> None:
     assert found.verdict is Verdict.STOP
     assert found.reason.endswith("aki1 has 192.168.190.101, not 192.168.182.131")
     assert found.cure.startswith("on aki1: write `--node-ip=192.168.182.131` among KUBELET_KUBEADM_ARGS")
+
+
+def reached(*addresses: str, at: str = "") -> dict[tuple[str, Any], Seen]:
+    """What aki1 says of its own addresses."""
+    arrives = Known(SshPath("192.168.182.2", at, 22) if at else None)
+    return {("aki1", LINKS): links(*addresses), ("aki1", SSH_PATH): arrives}
+
+
+def test_without_an_address_in_the_file_it_is_the_one_that_a_join_would_take() -> None:
+    wish = Cluster.model_validate(BY_NAME)
+    own = reached("192.168.190.101/24", "192.168.182.131/24", at="192.168.182.131")
+    assert check("addresses", wish=wish, said=own).reason == "aki0 192.168.182.130, aki1 192.168.182.131"
+    apart = (node("aki0"), node("aki1", internal_ip="192.168.190.101"))
+    found = check("addresses", *apart, wish=wish, said=own)
+    assert found.verdict is Verdict.WARN, "nobody has asked for another one"
+    assert found.reason.endswith(": aki1 has 192.168.190.101, not 192.168.182.131, which a join would give it")
+    assert "on aki1: write `--node-ip=192.168.182.131`" in found.cure
+    both = (node("aki0", internal_ip=""), apart[1])
+    assert check("addresses", *both, wish=wish, said=own).verdict is Verdict.STOP
+
+
+def test_an_address_that_nobody_knows_is_not_compared() -> None:
+    silent = Unseen("aki1: no route", unreachable=True)
+    nothing = {("aki1", LINKS): silent, ("aki1", SSH_PATH): silent}
+    wish = Cluster.model_validate(BY_NAME)
+    for said in (nothing, reached("192.168.190.101/24")):
+        found = check("addresses", wish=wish, said=said)
+        assert (found.verdict, found.reason) == (Verdict.OK, "aki0 192.168.182.130; not compared: aki1")
+        alone = check("addresses", node("aki1"), wish=wish, said=said)
+        assert (alone.verdict, alone.reason) == (Verdict.UNKNOWN, "not compared: aki1")
+    assert isinstance(plan(wish=wish, said=nothing), Nothing), "a silent node stops nobody"
+
+
+@pytest.mark.parametrize(("strangers", "even"), [(0, False), (1, True), (2, False), (3, True)])
+def test_an_even_number_of_control_planes(strangers: int, even: bool) -> None:
+    there = (node("aki0", control_plane=True), node("aki1"))
+    others = tuple(node(f"aki{number}", control_plane=True) for number in range(2, 2 + strangers))
+    found = [each for each in STEP.checks(context(*there, *others), "aki0") if each.id == "nodes-control-planes"]
+    assert [each.verdict for each in found] == [Verdict.WARN] * even
+    count = 1 + strangers
+    assert all(each.reason.startswith(f"{count} control planes bear no more losses than {count - 1}") for each in found)
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,10 @@ class Guest(Part):
     """A virtual machine on the hypervisor, or another machine on the LAN that becomes a node beside them."""
 
     name: GuestName = Field(title="Guest", description="The name of the libvirt domain.", examples=["aki0"])
-    role: Role = Field(title="Role", description="What the guest is in the Kubernetes cluster.")
+    role: Role = Field(
+        title="Role",
+        description="What the guest is in the Kubernetes cluster; of control planes take an odd number.",
+    )
     ssh: SshDestination | None = Field(
         None,
         title="SSH destination",

@@ -11,9 +11,9 @@ from wizard.cluster import Cluster
 from wizard.engine.settings import Settings
 from wizard.errors import HostKeyRefused, HostLostError, HostUnavailable
 from wizard.events import Ask, HostAwaited, HostConnected, HostLost, Observer
-from wizard.facts.guests import ADDRESSES
+from wizard.facts.guests import ADDRESSES, console
 from wizard.facts.libvirt import DOMAINS
-from wizard.model import HYPERVISOR, OWNER, Context, Secret
+from wizard.model import HYPERVISOR, OWNER, Context, Known, Secret
 from wizard.remote.connection import connect
 from wizard.remote.destination import resolve
 from wizard.remote.known_hosts import PublicKey
@@ -22,6 +22,7 @@ from wizard.remote.login import Login, Secrets
 from wizard.remote.observe import observe
 from wizard.remote.shell import Shell
 from wizard.remote.ssh_config import SshConfig
+from wizard.stages.guest_nics import is_physical
 from wizard.stages.guests_defaults import known_addresses
 
 PATIENCE = 600.0
@@ -200,12 +201,32 @@ class Hosts:
                 raise
             except (HostUnavailable, HostLostError) as error:
                 left = deadline - time.monotonic()
-                if left < 0 or stop.is_set():
+                if stop.is_set():
                     raise
+                if left < 0:
+                    raise self._with_console(host, error) from error
                 if error.what != said[0] or left < said[1] - SAY_EVERY:
                     said = (error.what, left)
-                    self._tell(HostAwaited(host, error.what, left))
+                    self._tell(HostAwaited(host, f"{error.what}{self._on_console(host)}", left))
                 stop.wait(2)
+
+    def _with_console(self, host: str, error: HostUnavailable | HostLostError) -> HostUnavailable | HostLostError:
+        """Of a guest on the hypervisor, its console is the place to look at."""
+        if host == HYPERVISOR or is_physical(self._cluster, host):
+            return error
+        why = f"{error.why}{self._on_console(host)}"
+        cure = f"on the hypervisor, look at its console: virsh console {host} (leave with Ctrl+])"
+        return HostUnavailable(error.what, where=error.where, why=why, cure=cure)
+
+    def _on_console(self, host: str) -> str:
+        """The last that a guest has said there, where it is logged."""
+        if host == HYPERVISOR or is_physical(self._cluster, host):
+            return ""
+        try:
+            seen = observe(self.connection(HYPERVISOR), (console(host),))[console(host).id]
+        except (HostUnavailable, HostLostError):
+            return ""
+        return f"; its console says: {seen.value}" if isinstance(seen, Known) and seen.value else ""
 
     def close(self) -> None:
         for connection in self._connections.values():

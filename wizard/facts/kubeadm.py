@@ -106,3 +106,10 @@ ready() {{ {API_READY}; }}
 echo ready=$([ ! -e {ADMIN} ] || yes ready)""",
     _kubeadm,
 )
+
+IS_NODE: Fact[bool] = Fact(
+    "is-node",
+    "[ ! -e /etc/kubernetes/kubelet.conf ] || echo yes",
+    lambda output: output.text.strip() == "yes",
+)
+"""Whether a machine is a node of some cluster, for steps that only ask that."""

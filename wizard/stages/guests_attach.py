@@ -11,6 +11,7 @@ from typing import Any
 
 from wizard.actions import Action
 from wizard.cluster import Cluster
+from wizard.facts.kubeadm import IS_NODE
 from wizard.facts.libvirt import DOMAINS, NETWORKS
 from wizard.facts.network import LINKS
 from wizard.model import (
@@ -29,11 +30,11 @@ from wizard.stages import domain_xml, fresh_guest_nics, guest_nics
 from wizard.stages.guests_attach_change import ID, MissingFrom, parts
 from wizard.stages.guests_attach_nics import Nics, duplicates, nics, taken
 from wizard.stages.guests_defaults import defaults
-from wizard.stages.guests_domain import missing, yours
+from wizard.stages.guests_domain import missing, pods_stop, yours
 
 
 def facts(cluster: Cluster, target: str) -> Mapping[str, tuple[AnyFact[Any], ...]]:
-    return {HYPERVISOR: (NETWORKS, *domain_xml.facts(target)), target: (LINKS,)}
+    return {HYPERVISOR: (NETWORKS, *domain_xml.facts(target)), target: (LINKS, IS_NODE)}
 
 
 def plan(ctx: Context, target: str) -> Plan:
@@ -54,7 +55,7 @@ def in_libvirt(ctx: Context, target: str) -> Plan | None:
         return Refused(findings)
     if not there.defined or (there.domain.active and not there.is_live):
         lacks = MissingFrom(definition=not there.defined, machine=there.domain.active and not there.is_live)
-        return Do(_why(there), parts(there, lacks), tuple(_notes(there, lacks)))
+        return Do(_why(there), parts(there, lacks), tuple(_notes(ctx, there, lacks)))
     if not there.domain.active:
         return Nothing(f"{target} has its NIC on {there.network} ({there.mac}) from its next start on")
     return None
@@ -66,7 +67,9 @@ def _inside(ctx: Context, target: str) -> Plan:
     link = next((each for each in ctx.see(LINKS, target) if there.mac in (each.mac, each.permanent_mac)), None)
     if link is None:
         lacks = MissingFrom(guest=True)
-        return Do(f"{target} runs without seeing its NIC {there.mac}", parts(there, lacks), tuple(_notes(there, lacks)))
+        return Do(
+            f"{target} runs without seeing its NIC {there.mac}", parts(there, lacks), tuple(_notes(ctx, there, lacks))
+        )
     return Nothing(f"{target} has one NIC on {there.network} ({there.mac}), and calls it {link.name}")
 
 
@@ -103,13 +106,14 @@ def _why(there: Nics) -> str:
     return f"{name} has no NIC on {network}"
 
 
-def _notes(there: Nics, lacks: MissingFrom) -> Iterator[str]:
+def _notes(ctx: Context, there: Nics, lacks: MissingFrom) -> Iterator[str]:
     name = there.domain.name
     if lacks.needs_cold_boot(there):
         yield (
             f"{name} is shut down and started again: {_reason(there, lacks)}. A reboot would not do, it keeps the same "
             f"machine. {name} is not switched off by force; if it does not shut down within 3 minutes, nothing is lost."
         )
+        yield from pods_stop(ctx, name)
     elif not there.domain.active:
         yield f"{name} is shut off; the NIC is there when it starts."
 

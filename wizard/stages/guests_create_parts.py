@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from wizard.actions import Action, Install, Run, WriteFile
 from wizard.cluster import Create, Guest
+from wizard.facts.guests import console_log
 from wizard.facts.images import IMAGES
 from wizard.model import HYPERVISOR, Part
 from wizard.stages.guests_create_seed import Seed
@@ -36,8 +37,7 @@ class Paths:
 
     @property
     def console(self) -> str:
-        """Written by virtlogd, the only place where libvirt's AppArmor profiles let it (DOMAIN S3)."""
-        return f"/var/log/libvirt/qemu/{self.name}-console.log"
+        return console_log(self.name)
 
     @property
     def directory(self) -> str:

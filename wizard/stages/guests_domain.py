@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from wizard.actions import Action, Run, Wait
 from wizard.cluster import Guest
+from wizard.facts.kubeadm import IS_NODE
 from wizard.facts.libvirt import DOMAINS, IO_ERROR, Domain
-from wizard.model import Blocked, Context, Finding
+from wizard.model import Blocked, Context, Finding, Known
 
 SHUTDOWN = 180
 """Seconds for a guest to shut down (DOMAIN S12)."""
@@ -78,6 +79,16 @@ def cold_boot(name: str, done: str) -> Iterator[Action]:
     yield Run(("virsh", "shutdown", name), unless=("sh", "-c", f"{off} || {done}"))
     yield Wait(("sh", "-c", f"{off} || {done}"), SHUTDOWN, f"{name} is shut off")
     yield start(name)
+
+
+def pods_stop(ctx: Context, name: str) -> Iterator[str]:
+    """Said before a node is shut down; one that does not answer is not known to be one."""
+    seen = ctx.look(IS_NODE, name)
+    if isinstance(seen, Known) and seen.value:
+        yield (
+            f"{name} is a node, and its pods stop meanwhile. To move them before: `kubectl drain {name} "
+            f"--ignore-daemonsets --delete-emptydir-data`; once it is back: `kubectl uncordon {name}`."
+        )
 
 
 def is_off(name: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from wizard.actions import Action
 from wizard.cluster import Cluster, Guest
 from wizard.facts.guests import ADDRESSES, UPTIMES
 from wizard.facts.identity import IDENTITY, Identity
+from wizard.facts.kubeadm import IS_NODE
 from wizard.facts.libvirt import DOMAINS, NETWORKS, Domain
 from wizard.model import (
     HYPERVISOR,
@@ -33,7 +34,7 @@ from wizard.model import (
 )
 from wizard.stages import domain_xml, fresh_guest_nics, guest_nics, guests_reach_machine
 from wizard.stages.guests_defaults import defaults, known_addresses, lan_address
-from wizard.stages.guests_domain import BOOT, LIMIT, domain_of, missing, yours
+from wizard.stages.guests_domain import BOOT, LIMIT, domain_of, missing, pods_stop, yours
 from wizard.stages.guests_reach_change import ID, Lacks, answers, lacks, parts
 from wizard.stages.guests_reach_identity import doubles, impostor, is_guest, shared_macs
 from wizard.stages.guests_reach_nic import FirstNic, file_of, first_nic, trouble, where
@@ -44,6 +45,7 @@ def facts(cluster: Cluster, target: str) -> Mapping[str, tuple[AnyFact[Any], ...
     said: dict[str, tuple[AnyFact[Any], ...]] = {guest.name: (IDENTITY,) for guest in cluster.guests}
     if guest_nics.is_physical(cluster, target):
         return said
+    said[target] = (IDENTITY, IS_NODE)
     return {HYPERVISOR: (NETWORKS, ADDRESSES, UPTIMES, xml_file(file_of(target)), *domain_xml.facts(target)), **said}
 
 
@@ -176,6 +178,7 @@ def _notes(ctx: Context, name: str, nic: FirstNic, needed: Lacks) -> Iterator[st
             f"{name} is shut down and started again: it cannot be moved while it runs, and a reboot keeps it. "
             f"It is not switched off by force; if it does not shut down within 3 minutes, it goes on as it is."
         )
+        yield from pods_stop(ctx, name)
 
 
 def look(cluster: Cluster, target: str) -> tuple[str, ...]:

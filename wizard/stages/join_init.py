@@ -80,6 +80,7 @@ def _notes(ctx: Context, target: str, node: Kubeadm) -> Iterator[str]:
             f"The endpoint {where} is {', '.join(found)}, which {target} does not have: what has it must pass "
             f"connections on to {target}, or init does not end."
         )
+    yield from nodes.even_note(ctx.cluster)
     if node.pki:
         yield "The certificates that lie in /etc/kubernetes/pki are used."
     if len(nodes.every(ctx.cluster)) == 1:

@@ -112,11 +112,7 @@ def _notes(ctx: Context, target: str) -> Iterator[str]:
 def _losses(ctx: Context, target: str) -> Iterator[str]:
     """What several control planes do not help against (DOMAIN S6, section 5)."""
     planes, first = nodes.control_planes(ctx.cluster), first_of(ctx)
-    if len(planes) % 2 == 0:
-        yield (
-            f"{len(planes)} control planes bear no more losses than {len(planes) - 1}: etcd needs more than half of "
-            "them. Use an odd number."
-        )
+    yield from nodes.even_note(ctx.cluster)
     guests = [name for name in planes if not guest_nics.is_physical(ctx.cluster, name)]
     if len(guests) > 1 and 2 * len(guests) >= len(planes):
         yield f"{', '.join(guests)} are guests of one host: when it is down, so is the API."

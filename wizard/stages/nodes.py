@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from wizard.cluster import Cluster
 
 
@@ -25,3 +27,19 @@ def first(cluster: Cluster) -> tuple[str, ...]:
 def others(cluster: Cluster) -> tuple[str, ...]:
     """Those that join it."""
     return tuple(name for name in every(cluster) if name not in first(cluster))
+
+
+def even(control_planes: int) -> str:
+    """What is wrong with an even number; "" for an odd one (etcd, FAQ, "Why an odd number of cluster members?")."""
+    if control_planes % 2 or not control_planes:
+        return ""
+    return (
+        f"{control_planes} control planes bear no more losses than {control_planes - 1}: etcd needs more than half of "
+        "them"
+    )
+
+
+def even_note(cluster: Cluster) -> Iterator[str]:
+    """Said before they are made."""
+    if said := even(len(control_planes(cluster))):
+        yield f"{said}. Use an odd number."

@@ -13,10 +13,10 @@ from wizard.cluster import Cluster
 from wizard.facts.kube_certificates import CERTIFICATES, Certificate
 from wizard.facts.kube_nodes import KUBE_NODES, KubeNode, KubeNodes
 from wizard.facts.kube_system import API_VERSION, SYSTEM_PODS, SystemPod
-from wizard.model import AnyFact, Blocked, Check, Context, Known, Plan, Step
-from wizard.stages import nodes
+from wizard.facts.network import LINKS, SSH_PATH
+from wizard.model import AnyFact, Blocked, Check, Context, FactUnknown, Known, Plan, Step, Verdict
+from wizard.stages import guests_defaults, join_addresses, nodes
 from wizard.stages.guest_nics import guest
-from wizard.stages.guests_defaults import lan_address
 from wizard.stages.verify_versions import versions
 
 SOON = 30
@@ -28,8 +28,9 @@ RENEW = (
 
 
 def facts(cluster: Cluster, target: str) -> Mapping[str, tuple[AnyFact[Any], ...]]:
-    others = dict.fromkeys(nodes.every(cluster), (CERTIFICATES,))
-    return {**others, target: (KUBE_NODES, API_VERSION, SYSTEM_PODS, CERTIFICATES)}
+    of_each = (CERTIFICATES, SSH_PATH, LINKS)
+    others = dict.fromkeys(nodes.every(cluster), of_each)
+    return {**others, target: (KUBE_NODES, API_VERSION, SYSTEM_PODS, *of_each)}
 
 
 def checks(ctx: Context, target: str) -> tuple[Check, ...]:
@@ -101,19 +102,64 @@ def strangers(ctx: Context) -> Answer | None:
 
 
 def addresses(ctx: Context) -> Answer | None:
-    """A node's address is set when it joins; nothing changes it later."""
-    planned = [(node, lan_address(ctx.cluster, guest(ctx.cluster, node.name))) for node in _there(ctx)]
-    wrong = [(node, address) for node, address in planned if address and node.internal_ip != str(address)]
-    if wrong:
-        said = "; ".join(f"{node.name} has {node.internal_ip or 'none'}, not {address}" for node, address in wrong)
-        node, address = wrong[0]
-        return stop(
-            f"the API reaches nodes at other addresses than planned: {said}",
-            f"on {node.name}: write `--node-ip={address}` among KUBELET_KUBEADM_ARGS in "
-            "/var/lib/kubelet/kubeadm-flags.env, then `systemctl restart kubelet`; or, if its address is right as it "
-            "is, write it as `ssh` in cluster.yaml",
-        )
-    return ok(", ".join(f"{node.name} {node.internal_ip}" for node, _ in planned)) if planned else None
+    """A node's address is set when it joins; nothing changes it later.
+
+    What cluster.yaml leaves open is not wrong: where we arrive may be another address each time, as over a VPN.
+    """
+    there = tuple(_there(ctx))
+    written = {node.name: _written(ctx, node.name) for node in there}
+    planned = {name: address or _pinned(ctx, name) for name, address in written.items()}
+    if wrong := [node for node in there if planned[node.name] not in ("", node.internal_ip)]:
+        answer = stop if any(written[node.name] for node in wrong) else warn
+        name, said = wrong[0].name, "; ".join(_otherwise(node, planned, written) for node in wrong)
+        return answer(f"the API reaches nodes at other addresses than planned: {said}", _move(name, planned[name]))
+    return _compared(there, planned)
+
+
+def _written(ctx: Context, name: str) -> str:
+    return str(guests_defaults.lan_address(ctx.cluster, guest(ctx.cluster, name)) or "")
+
+
+def _pinned(ctx: Context, name: str) -> str:
+    """What a join would make its address; "" where the node does not say."""
+    try:
+        return join_addresses.lan_address(ctx, name)
+    except FactUnknown:
+        return ""
+
+
+def _otherwise(node: KubeNode, planned: Mapping[str, str], written: Mapping[str, str]) -> str:
+    by_join = "" if written[node.name] else ", which a join would give it"
+    return f"{node.name} has {node.internal_ip or 'none'}, not {planned[node.name]}{by_join}"
+
+
+def _move(name: str, address: str) -> str:
+    return (
+        f"on {name}: write `--node-ip={address}` among KUBELET_KUBEADM_ARGS in /var/lib/kubelet/kubeadm-flags.env, "
+        "then `systemctl restart kubelet`; or, if its address is right as it is, write it as `ssh` in cluster.yaml"
+    )
+
+
+def _compared(there: tuple[KubeNode, ...], planned: Mapping[str, str]) -> Answer | None:
+    as_planned = [f"{node.name} {node.internal_ip}" for node in there if planned[node.name]]
+    unknown = [node.name for node in there if not planned[node.name]]
+    said = [", ".join(as_planned)] if as_planned else []
+    said += [f"not compared: {', '.join(unknown)}"] if unknown else []
+    if not said:
+        return None
+    return Answer(Verdict.OK if as_planned else Verdict.UNKNOWN, "; ".join(said))
+
+
+def control_planes(ctx: Context) -> Answer | None:
+    """As many as there really are, also those that cluster.yaml does not name."""
+    even = nodes.even(sum(node.control_plane for node in _nodes(ctx)))
+    if not even:
+        return None
+    return warn(
+        even,
+        "let one more join, or make one a worker: `homek8s-wizard undo join.nodes@NAME`, write `role: worker` for it, "
+        "`homek8s-wizard apply join.nodes`",
+    )
 
 
 # ---------------------------------------------------------------- Kubernetes' own pods
@@ -189,8 +235,15 @@ QUESTIONS = (
         "nodes-addresses",
         "Addresses of nodes",
         "The API reaches kubelets there, for `kubectl logs` and `exec`.",
-        (KUBE_NODES,),
+        (KUBE_NODES, SSH_PATH, LINKS),
         addresses,
+    ),
+    Question(
+        "nodes-control-planes",
+        "Control planes",
+        "Each of them has a member of etcd, and only more than half of the members together may write.",
+        (KUBE_NODES,),
+        control_planes,
     ),
     Question(
         "nodes-versions",
