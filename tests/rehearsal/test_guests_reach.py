@@ -6,10 +6,13 @@ import json
 import re
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.rehearsal import forked, swap_alone
 from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.on_paper import OnPaper, nic
 from tests.rehearsal.wizard_on import WizardOn, cut_off, until_said
@@ -17,6 +20,13 @@ from tests.rehearsal.wizard_on import WizardOn, cut_off, until_said
 REACH = ("apply", "guests.reach", "--yes")
 LAN = "vxlan10-bridge"
 BOOT = "cat /proc/sys/kernel/random/boot_id"
+SWAP = """set -e
+fallocate -l 64M /swap.img
+chmod 600 /swap.img
+mkswap -q /swap.img
+printf "/swap.img\\tnone\\tswap\\tsw\\t0\\t0\\n" >>/etc/fstab
+systemctl daemon-reload
+swapon -a"""
 ATTACHED = r"has one NIC on kube-isolated \((\S+)\), and calls it (\S+)"
 
 
@@ -64,7 +74,8 @@ def test_from_macvtap_to_a_machine_that_answers_and_back(hypervisor: Hypervisor,
     plugged_into_a_running_guest_and_out_again(wizard, before["aki0"])
     at_another_address(wizard)
     taken_for_one_another(wizard)
-    booted_cold_one_after_the_other(wizard)
+    with swap_switched_off_for_good(wizard, "aki1"):
+        booted_cold_one_after_the_other(wizard)
     wizard.virsh("destroy aki1")
     assert wizard.row("aki1", "guests.reach")["reason"] == "aki1 is off"
     wizard.ok("undo", "guests.reach", "--yes")
@@ -183,6 +194,34 @@ def booted_cold_one_after_the_other(wizard: Midway) -> None:
         there = wizard.virsh(f"domiflist {name}").split()
         assert (there.count("kube-isolated"), there[-1]) == (1, f"52:54:00:a0:00:6{name[-1]}")
         wizard.virsh(f"detach-interface {name} network --mac {there[-1]} --config")
+
+
+@contextmanager
+def swap_switched_off_for_good(wizard: Midway, name: str) -> Iterator[None]:
+    """Across what happens meanwhile; then it is on again as it was. No node of a rehearsal can have any of its own."""
+    step, swaps, fstab = f"join.prerequisites@{name}", "tail -n +2 /proc/swaps", "cat /etc/fstab"
+    before = wizard.cluster_file.read_text()
+    wizard.cluster_file.write_text(f"{before}kubernetes: {{version: '1.34', cni: none}}\n")
+    wizard.in_guest(name, SWAP)
+    lines = wizard.in_guest(name, fstab)
+    said = without_swap(wizard, "apply", step)
+    assert f"{name}: swapoff -a" in said, said
+    assert wizard.in_guest(name, swaps) == ""
+    yield
+    assert wizard.in_guest(name, swaps) == "", "it came back with the boot"
+    assert "[done]" in without_swap(wizard, "apply", step)
+    without_swap(wizard, "undo", step)
+    assert wizard.in_guest(name, swaps).startswith("/swap.img")
+    assert wizard.in_guest(name, fstab) == lines
+    wizard.cluster_file.write_text(before)
+
+
+def without_swap(wizard: Midway, verb: str, step: str) -> str:
+    """What is said on the way."""
+    argv = wizard.argv(verb, step, "--yes")
+    done = forked.run(argv, wizard.machine.name, wizard.environment, 300, swap_alone.main)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
 
 
 # ---------------------------------------------------------------- domains without disks

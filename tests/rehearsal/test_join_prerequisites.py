@@ -113,6 +113,7 @@ def two(hypervisor: Callable[..., Rehearsal]) -> Rehearsal:
     return hypervisor(nodes=2)
 
 
+@pytest.mark.long
 def test_from_fresh_and_from_spoiled_to_done_and_back(two: Rehearsal, tmp_path: Path) -> None:
     wizard = wizard_on(two, tmp_path / "wizard")
     two.inside(SPOIL, host=SPOILED)
