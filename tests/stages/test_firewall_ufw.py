@@ -461,6 +461,15 @@ def test_rules_of_ipv6_count_where_ufw_reads_them(ipv6: bool) -> None:
     assert found == Ufw(ipv6=ipv6, ip6_forward=True, rules=mine if ipv6 else mine[:1])
 
 
+def test_a_kernel_without_ipv6_is_no_choice_of_ufws() -> None:
+    """ipv6.disable=1: ufw writes no rules of IPv6, whatever IPV6 says (its backend looks for /proc/sys/net/ipv6)."""
+    found = UFW.parse(Output(0, b"IPV6\tyes\nip_forward\t0\nip6_forward\t\nend\n"))
+    assert (found.ipv6, found.kernel_ipv6) == (False, False)
+    changed = with_rules(SSH, ROUTE, ipv6=False, kernel_ipv6=False)
+    assert isinstance(plan({}, changed=changed), Nothing)
+    assert "IPV6=no" not in " ".join(do(NFS, changed=changed).notes)
+
+
 @pytest.mark.parametrize(
     ("address", "found", "versions"),
     [

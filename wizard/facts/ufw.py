@@ -103,6 +103,8 @@ class Ufw:
     """In the order in which they count: those of IPv4, then those of IPv6, which ufw knows of with IPV6=yes only."""
     ipv6: bool = True
     """IPV6=yes; otherwise ufw drops all IPv6 but on loopback, without any chain of its own (ufw-init-functions)."""
+    kernel_ipv6: bool = True
+    """False with ipv6.disable=1: ufw then acts as with IPV6=no, and there is nothing for it to drop."""
     input_policy: str = "DROP"
     forward_policy: str = "DROP"
     ip_forward: bool = False
@@ -117,13 +119,15 @@ def _ufw(output: Output) -> Ufw:
         raise FactError(output.complaint or "nothing was said")
     said = {row[0]: row[1].strip('"') for row in rows if len(row) == 2 and row[0] != "rule"}
     rules = (parse_rule(row[1]) for row in rows if row[0] == "rule")
-    ipv6 = said.get("IPV6", "yes").lower() == "yes"
+    kernel_ipv6 = said.get("ip6_forward") != ""
+    ipv6 = kernel_ipv6 and said.get("IPV6", "yes").lower() == "yes"
     return Ufw(
         installed=said.get("installed") == "yes",
         enabled=said.get("enabled", "").lower() == "yes",
         live=said.get("live") == "yes",
         rules=tuple(rule for rule in rules if ipv6 or rule.version == 4),
         ipv6=ipv6,
+        kernel_ipv6=kernel_ipv6,
         input_policy=said.get("DEFAULT_INPUT_POLICY", "DROP"),
         forward_policy=said.get("DEFAULT_FORWARD_POLICY", "DROP"),
         ip_forward=said.get("ip_forward") == "1",

@@ -143,7 +143,7 @@ def _policies(ctx: Context, seen: Seen) -> Iterator[str]:
         )
     if seen.input_policy == "ACCEPT":
         yield "/etc/default/ufw has DEFAULT_INPUT_POLICY=ACCEPT: ufw closes nothing. It is left so."
-    if not seen.ipv6:
+    if seen.kernel_ipv6 and not seen.ipv6:
         firewall = ctx.cluster.firewall
         bridged = " or crosses a bridge" if firewall and firewall.filter_bridged else ""
         yield (
