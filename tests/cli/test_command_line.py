@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -141,6 +142,35 @@ def test_options_count_before_and_after_the_verb(run: Run, tmp_path: Path) -> No
         done = run(*arguments)
         assert done.returncode == 2
         assert "other.yaml:1" in done.stderr
+
+
+ENDED_IN_A_LINE = """
+import io, os, signal, sys
+from wizard.cli import main
+
+class Terminal(io.RawIOBase):
+    lines = 0
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        self.lines += 1
+        if self.lines == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return os.write(1, data)
+
+sys.stdout = sys.stderr = io.TextIOWrapper(io.BufferedWriter(Terminal()), line_buffering=True)
+sys.argv = ["homek8s-wizard", "--help"]
+main()
+"""
+
+
+def test_a_signal_in_the_middle_of_a_line_is_no_mistake() -> None:
+    done = subprocess.run([sys.executable, "-c", ENDED_IN_A_LINE], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 128 + signal.SIGTERM, done.stdout + done.stderr
+    assert "Ended. What was started on a host goes on there" in done.stdout
+    assert done.stderr == ""
 
 
 def test_the_start_up_of_a_verb_needs_neither_textual_nor_libvirt(tmp_path: Path) -> None:

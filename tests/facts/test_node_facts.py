@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from wizard.facts.containerd import CONTAINERD, Containerd
 from wizard.facts.kube_images import CERTS, KubeImages, kube_images, pause_of, registry_of
 from wizard.facts.kube_packages import KUBE_PACKAGES, minor
 from wizard.facts.node_clock import NODE_CLOCK
-from wizard.facts.node_firewall import NODE_FIREWALL
+from wizard.facts.node_firewall import NODE_FIREWALL, NodeFirewall
 from wizard.facts.node_kernel import NODE_KERNEL
 from wizard.facts.node_names import NODE_NAMES, leads_to
 from wizard.facts.node_swap import SWAP, swap_lines
@@ -318,17 +319,99 @@ def test_a_clock_beside_ours(asked: tuple[float, float], ahead: float) -> None:
 
 # ---------------------------------------------------------------- firewalls
 
+RULES = Path(__file__).parent / "fixtures" / "node-firewall"
+"""What nft 1.0.6 and iptables-legacy-save 1.8.9 say of rules as Kubernetes and Calico have them, and of others."""
+SAVES = f"[ \"$1 $2\" = '-t filter' ] && cat {RULES}/saved"
+REJECTS = "\t\tcounter reject with icmp type host-prohibited\n"
 
-def test_firewalls() -> None:
-    chains = (
-        '{"nftables": [{"metainfo": {}}, '
-        '{"chain": {"family": "inet", "table": "filter", "name": "input", "hook": "input", "policy": "drop"}}, '
-        '{"chain": {"family": "ip", "table": "filter", "name": "INPUT", "hook": "input", "policy": "accept"}}, '
-        '{"chain": {"family": "ip", "table": "filter", "name": "own"}}]}'
+
+def firewall_said(tmp_path: Path, programs: Mapping[str, str], legacy: str = "") -> Output:
+    """Where there are these programs, and tables of the old kind."""
+    for name, script in {"systemctl": "echo inactive", **programs}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "ip_tables_names").write_text(legacy)
+    command = NODE_FIREWALL.command.replace("/proc/net", str(tmp_path))
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(["sh", "-c", command], capture_output=True, env=environment, check=False)
+    return Output(done.returncode, done.stdout, done.stderr)
+
+
+def node_firewall(tmp_path: Path, programs: Mapping[str, str], legacy: str = "") -> NodeFirewall:
+    return NODE_FIREWALL.parse(firewall_said(tmp_path, programs, legacy))
+
+
+def nft(tmp_path: Path, more: str = "") -> str:
+    """Answers `nft list chains`, and `nft -s list chain ip filter FORWARD`, in which there are `more` rules."""
+    (tmp_path / "chains").write_text((RULES / "chains").read_text())
+    (tmp_path / "INPUT").write_text((RULES / "INPUT").read_text())
+    (tmp_path / "FORWARD").write_text((RULES / "FORWARD").read_text().replace("\t}\n", f"{more}\t}}\n"))
+    return f'[ "$1 $2" = "list chains" ] && cat {tmp_path}/chains || cat {tmp_path}/${{6:?}}'
+
+
+def test_a_node_that_filters_what_it_forwards(tmp_path: Path) -> None:
+    """What Kubernetes and its pod networks have in these chains is no firewall; a rule for everything is one."""
+    assert node_firewall(tmp_path, {"nft": nft(tmp_path)}) == NodeFirewall()
+    [found] = node_firewall(tmp_path, {"nft": nft(tmp_path, REJECTS)}).filtering
+    assert (str(found), found.table, found.hooks) == ("nftables' table ip filter", "ip filter", ("forward",))
+
+
+def test_thousands_of_rules_are_not_brought(tmp_path: Path) -> None:
+    more = "\t\tip saddr 192.0.2.7 counter drop\n" * 30_000
+    answer = firewall_said(tmp_path, {"nft": nft(tmp_path, more + REJECTS)})
+    assert len(answer.out) < 1000
+    assert [each.hooks for each in NODE_FIREWALL.parse(answer).filtering] == [("forward",)]
+
+
+def test_tables_of_the_old_kind_are_not_made_by_looking(tmp_path: Path) -> None:
+    programs = {"nft": nft(tmp_path), "iptables-legacy-save": SAVES}
+    assert node_firewall(tmp_path, programs, legacy="nat\n").filtering == ()
+    [found] = node_firewall(tmp_path, programs, legacy="nat\nfilter\n").filtering
+    assert (str(found), found.table, found.hooks) == (
+        "iptables-legacy's table filter",
+        "ip filter",
+        ("input", "forward"),
     )
-    found = NODE_FIREWALL.parse(said(f"firewalld\tinactive\nchains\t{chains}\nend\n"))
-    assert (found.firewalld, found.drops) == (False, ("inet filter",))
-    other = NODE_FIREWALL.parse(said("firewalld\tactive\nopened\t6443/tcp 10250/tcp\nend\n"))
-    assert (other.firewalld, other.opened, other.drops) == (True, ("6443/tcp", "10250/tcp"), ())
+
+
+def test_a_node_without_nft(tmp_path: Path) -> None:
+    assert node_firewall(tmp_path, {}) == NodeFirewall()
+    [found] = node_firewall(tmp_path, {"ip6tables-nft-save": SAVES}).filtering
+    assert (str(found), found.table) == ("ip6tables-nft's table filter", "ip6 filter")
+
+
+def test_an_nft_that_does_not_answer(tmp_path: Path) -> None:
+    with pytest.raises(FactError, match="not permitted"):
+        node_firewall(tmp_path, {"nft": "echo 'Operation not permitted' >&2; exit 1"})
+
+
+@pytest.mark.parametrize(
+    ("family", "policy", "rule", "filters"),
+    [
+        ("inet", "drop", "", True),
+        ("inet", "drop", "\t\taccept", False),
+        ("inet", "drop", "\t\tlog", True),
+        ("inet", "accept", "", False),
+        ("inet", "accept", "\t\tdrop", True),
+        ("ip", "accept", "\t\t counter reject with icmp type host-prohibited", True),
+        ("inet", "accept", '\t\tcounter log prefix "x " reject with icmpx admin-prohibited comment "end"', True),
+        ("inet", "accept", '\t\tcounter name "dropped" drop comment "x"', True),
+        ("inet", "accept", '\t\tlog prefix "a" group 3 drop', True),
+        ("inet", "accept", "\t\taccept\n\t\tdrop", False),
+        ("inet", "accept", '\t\tlog prefix "drop " tcp dport 22', False),
+        ("inet", "accept", "\t\tcounter jump drop", False),
+        ("arp", "drop", "", False),
+    ],
+)
+def test_what_becomes_of_packets_that_no_rule_names(family: str, policy: str, rule: str, filters: bool) -> None:
+    rules = f"{rule}\n" if rule else ""
+    chain = f"table {family} f {{\n\t\ttype filter hook input priority filter + 10; policy {policy};\n{rules}"
+    found = NODE_FIREWALL.parse(said(f"firewalld\tinactive\n{chain}end\n"))
+    assert [each.hooks for each in found.filtering] == ([("input",)] if filters else [])
+
+
+def test_firewalld() -> None:
+    found = NODE_FIREWALL.parse(said("firewalld\tactive\nopened\t6443/tcp 10250/tcp\nend\n"))
+    assert found == NodeFirewall(True, ("6443/tcp", "10250/tcp"))
     with pytest.raises(FactError):
         NODE_FIREWALL.parse(said(""))

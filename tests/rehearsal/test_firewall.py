@@ -25,12 +25,12 @@ from tests.rehearsal.firewall_on import (
     reaches,
     values,
 )
-from tests.rehearsal.namespaces import ON_BR0, ON_ISOLATED, join_pair, leave
+from tests.rehearsal.namespaces import ON_BR0, ON_ISOLATED, Pair, join, join_pair, leave, within
 from tests.rehearsal.planned_on import PlannedOn
 from tests.rehearsal.tcp import between, silent
 from tests.rehearsal.wizard_on import cut_off
 from wizard.cluster import Cluster
-from wizard.model import Nothing
+from wizard.model import Do, Nothing
 from wizard.rehearsal import Rehearsal
 from wizard.stages import isolated
 from wizard.stages.firewall import BRIDGED, UFW
@@ -244,6 +244,31 @@ def without_their_rules_they_do_not(host: PlannedOn, suite: str) -> None:
     host.machine.inside("sysctl -qw net.bridge.bridge-nf-call-iptables=0")
     pairs_talk(host.machine)
     host.machine.inside("sysctl -qw net.bridge.bridge-nf-call-iptables=1")
+
+
+@pytest.mark.turns(at="the host's firewall, otherwise")
+def test_ipv6_that_is_passed_on_is_said_before_and_stops(hypervisor: Hypervisor, tmp_path: Path) -> None:
+    """Between two bridges of the owner's: a route lets it pass again, with IPV6=no nothing does."""
+    machine = hypervisor()
+    host, six = PlannedOn(machine, tmp_path), Pair("", ("six0", "six1"), ("fd00:6::2", "fd00:7::2"))
+    for bridge, name, network in zip(("br6", "br7"), six.names, ("fd00:6::", "fd00:7::"), strict=True):
+        machine.inside(f"ip link add {bridge} type bridge; ip link set {bridge} up")
+        machine.inside(f"ip address add {network}1/64 dev {bridge} nodad")
+        join(machine, bridge, name, f"{network}2/64 nodad")
+        within(machine, name)(f"ip -6 route add default via {network}1")
+    machine.inside("sysctl -qw net.ipv6.conf.all.forwarding=1")
+    assert between(machine, six) == six.addresses[0]
+    applied = host.apply(UFW, wanted({}))
+    assert isinstance(applied, Do)
+    said = "The host passes IPv6 on (net.ipv6.conf.all.forwarding is 1). It stops doing so from br6 to br7; from br7 to"
+    assert any(said in note for note in applied.notes), applied.notes
+    assert silent(machine, six)
+    routed = wanted({"routes": [{"in": "br6", "out": "br7"}]})
+    host.apply(UFW, routed)
+    assert between(machine, six) == six.addresses[0]
+    machine.inside("ufw disable; sed -i 's/^IPV6=.*/IPV6=no/' /etc/default/ufw; ufw --force enable")
+    assert silent(machine, six)
+    assert isinstance(host.plan(UFW, routed), Nothing)
 
 
 # ---------------------------------------------------------------- the guard

@@ -145,6 +145,8 @@ def workers_join_side_by_side(wizard: WizardOn) -> None:
     for old in ("aki0", "aki1"):
         assert "192.168.182.132 aki2" in wizard.machine.inside("getent hosts aki2 | tr -s ' '", host=old)
     assert wizard.json("plan", "join.init", "join.nodes")["changes"] == 0
+    state, reason = row(wizard, "join.prerequisites@aki1")
+    assert (state, "is left to you" in reason) == ("done", False), reason
 
 
 def init_is_recovered(wizard: WizardOn) -> None:

@@ -1,21 +1,29 @@
 """One control plane whose images come from a mirror: join.init, the owner's kubeconfig, and pod networks.
 
 join.kubeconfig: a context that works, all else is kept, and no key stays elsewhere. join.cni: the owner's manifest is
-applied, edited, taken back; somebody else's is left alone.
+applied, edited, taken back; somebody else's is left alone; Calico by its operator, which join.pin tells to move.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.rehearsal import calico_stand_in
 from tests.rehearsal.cluster_on import NODE, ClusterOn
 from tests.rehearsal.conftest import Hypervisor
 from wizard.rehearsal import pod_network
+from wizard.rehearsal.network import ISOLATED, LAN
 from wizard.rehearsal.waiting import until
 
+WITHOUT_NETWORK = {
+    *(f"namespace/{each}" for each in ("default", "kube-node-lease", "kube-public", "kube-system")),
+    "daemonset.apps/kube-proxy",
+}
 ADMIN = "/etc/kubernetes/admin.conf"
 MIRROR = "mirror.home.arpa/kubernetes"
 IMAGES = f"""kubectl --kubeconfig={ADMIN} -n kube-system get pods -o jsonpath='{{.items[*].spec.containers[*].image}}'
@@ -61,6 +69,8 @@ def test_a_control_plane_its_kubeconfig_and_its_pod_network(wizard: ClusterOn) -
     assert runs_from(wizard) == {MIRROR}
     a_context_is_put_beside_what_is_there_and_taken_back(wizard)
     a_manifest_is_applied_edited_and_taken_back(wizard)
+    calico_is_installed_by_its_operator_moved_and_taken_back(wizard)
+    the_pod_and_its_reason_are_named(wizard)
 
 
 # ---------------------------------------------------------------- join.kubeconfig
@@ -165,7 +175,47 @@ def a_manifest_is_applied_edited_and_taken_back(wizard: ClusterOn) -> None:
     wizard.kubectl(f"delete --cascade=foreground {by_hand}")
     wizard.machine.inside("rm /etc/cni/net.d/10-rehearsal.conflist", host=NODE)
     until(lambda: not wizard.ready() or None, 60, "the node still has a network")
-    the_pod_and_its_reason_are_named(wizard)
+
+
+def calico_is_installed_by_its_operator_moved_and_taken_back(wizard: ClusterOn) -> None:
+    """Against a stand-in for its operator: manifests from their address, and what the API makes of them, are real."""
+    before = wizard.cluster_file.read_text()
+    calico_stand_in.serve(wizard.machine, NODE, (0,))
+    chosen = f"  cni: calico\n  cni_version: {calico_stand_in.VERSION}\n"
+    wizard.cluster_file.write_text(re.sub(r"(?m)^  cni: .*\n", chosen, before))
+    said = wizard.ok("apply", "join.cni", "--yes", timeout=600).stderr
+    assert f"fetch https://{calico_stand_in.HOST}/projectcalico/calico/v{calico_stand_in.VERSION}/manifests" in said
+    assert wizard.ready()
+    assert wizard.planned("join.cni")["state"] == "done"
+    [pool] = network(wizard)["ipPools"]
+    assert (pool["cidr"], pool["blockSize"], pool["encapsulation"]) == (pod_network.PODS, 26, "VXLANCrossSubnet")
+    there = {"cidrs": [f"{ISOLATED}.0/24"]}
+    assert network(wizard)["nodeAddressAutodetectionV4"] == there
+    assert {wizard.planned(step)["state"] for step in ("join.cni", "join.pin")} == {"done"}
+    until(lambda: annotated(wizard) == f"{ISOLATED}.100/24" or None, 60, "calico-node does not name its address")
+
+    otherwise = {"cidrs": None, "kubernetes": "NodeInternalIP"}
+    by_hand = {"spec": {"calicoNetwork": {"nodeAddressAutodetectionV4": otherwise}}}
+    wizard.kubectl(f"patch installation default --type=merge -p '{json.dumps(by_hand)}'")
+    until(lambda: annotated(wizard) == f"{LAN}.130/24" or None, 60, "calico-node does not name its address on the LAN")
+    wizard.ok("apply", "join.pin", "--yes")
+    assert (network(wizard)["nodeAddressAutodetectionV4"], annotated(wizard)) == (there, f"{ISOLATED}.100/24")
+    wizard.ok("undo", "join.pin", "--yes")
+    assert network(wizard)["nodeAddressAutodetectionV4"] == {"kubernetes": "NodeInternalIP"}
+    assert annotated(wizard) == f"{LAN}.130/24"
+
+    wizard.ok("undo", "join.cni", "--yes", timeout=600)
+    assert set(wizard.kubectl("get crd,namespaces,daemonsets -A -o name").split()) == WITHOUT_NETWORK
+    assert not wizard.machine.inside("find /etc/cni/net.d /etc/kubernetes/homek8s -type f", host=NODE, check=False)
+    wizard.cluster_file.write_text(before)
+
+
+def network(wizard: ClusterOn) -> Any:
+    return json.loads(wizard.kubectl("get installation default -o json"))["spec"]["calicoNetwork"]
+
+
+def annotated(wizard: ClusterOn) -> str:
+    return wizard.kubectl(rf"get node {NODE} -o jsonpath='{{.metadata.annotations.projectcalico\.org/IPv4Address}}'")
 
 
 def the_pod_and_its_reason_are_named(wizard: ClusterOn) -> None:

@@ -113,6 +113,7 @@ def two(hypervisor: Callable[..., Rehearsal]) -> Rehearsal:
     return hypervisor(nodes=2)
 
 
+@pytest.mark.long
 def test_from_fresh_and_from_spoiled_to_done_and_back(two: Rehearsal, tmp_path: Path) -> None:
     wizard = wizard_on(two, tmp_path / "wizard")
     two.inside(SPOIL, host=SPOILED)
@@ -141,6 +142,7 @@ def test_from_fresh_and_from_spoiled_to_done_and_back(two: Rehearsal, tmp_path: 
 
     assert api_is_open(two)
     two.inside("systemctl stop api", host=SPOILED)
+    another_firewall_is_told_of(wizard)
 
     two.reboot(host=SPOILED)
     as_a_node(two, SPOILED)
@@ -159,6 +161,16 @@ def test_from_fresh_and_from_spoiled_to_done_and_back(two: Rehearsal, tmp_path: 
     wizard.ok("undo", STEP, "--yes", timeout=600)
     for name in (FRESH, SPOILED):
         assert picture(two, name) == before[name]
+
+
+def another_firewall_is_told_of(wizard: WizardOn) -> None:
+    """As images of some clouds have one: what no rule accepts is rejected."""
+    rule = "FORWARD -j REJECT --reject-with icmp-host-prohibited"
+    wizard.machine.inside(f"iptables -A {rule}", host=FRESH)
+    said = planned(wizard, FRESH)["reason"]
+    wizard.machine.inside(f"iptables -D {rule}", host=FRESH)
+    assert said.endswith(f" filters on {FRESH}, and is left to you: it must forward what is from pods."), said
+    assert "is left to you" not in planned(wizard, FRESH)["reason"]
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
+from ipaddress import ip_interface
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from wizard.facts.sockets import SOCKETS, Socket
 from wizard.facts.ufw import UFW, Ufw, UfwRule, parse_rule
 from wizard.facts.units import FIREWALL_UNITS, Unit
 from wizard.facts.wireguard import WIREGUARD, Tunnel, Wireguard
-from wizard.model import HYPERVISOR, AnyFact, Do, Nothing, Plan, Refused, Risk
+from wizard.model import HYPERVISOR, AnyFact, Do, Nothing, Output, Plan, Refused, Risk
 from wizard.script import compile_part
 from wizard.stages.firewall import UFW as STEP
 
@@ -27,6 +28,7 @@ SSH6 = replace(SSH, to="::/0", source="::/0")
 ROUTE = UfwRule("route:allow", in_on="br0", out_on="br0", comment="homek8s: br0 to itself")
 ROUTE6 = replace(ROUTE, to="::/0", source="::/0")
 ON = Ufw(True, True, True, (SSH, ROUTE, SSH6, ROUTE6))
+DUAL = ("10.0.0.1/8", "fd00::1/64")
 
 
 def wanted(ufw: dict[str, Any] | None, **sections: Any) -> Cluster:
@@ -58,6 +60,15 @@ def commands(found: Do) -> list[str]:
 
 def with_rules(*rules: UfwRule, **changed: Any) -> dict[AnyFact[Any], Any]:
     return {UFW: replace(ON, rules=rules, **changed)}
+
+
+def links(**addresses: tuple[str, ...]) -> Links:
+    return Links(
+        tuple(
+            Link(name, "", addresses=tuple(Address(ip_interface(each)) for each in found))
+            for name, found in addresses.items()
+        )
+    )
 
 
 # ---------------------------------------------------------------- on
@@ -211,9 +222,7 @@ def test_what_closes_and_what_stops_is_said() -> None:
         ),
         WIREGUARD: Wireguard((Tunnel("wg0", ("10.8.0.1/24",), (), 51820),)),
         UFW: replace(ON, enabled=False, live=False, rules=(), ip_forward=True),
-        LINKS: Links(
-            tuple(Link(name, "", addresses=(Address("10.0.0.1/8"),)) for name in ("enp4s0", "enp5s0"))  # type: ignore[arg-type]
-        ),
+        LINKS: links(enp4s0=("10.0.0.1/8",), enp5s0=("10.0.0.1/8",)),
     }
     closed, port, route, forwarding = do(NFS, changed=changed).notes
     assert "from enp4s0 to enp5s0; from enp5s0 to enp4s0, unless" in forwarding
@@ -240,6 +249,16 @@ def test_bridges_whose_packets_are_filtered_are_said(filtered: bool) -> None:
     assert not any("What crosses" in note and "br0" in note for note in found.notes)
 
 
+@pytest.mark.parametrize(("family", "ipv6", "said"), [(ROUTE, True, True), (ROUTE6, True, True), (ROUTE, False, False)])
+def test_a_bridge_that_only_one_family_may_cross_is_said(family: UfwRule, ipv6: bool, said: bool) -> None:
+    """With IPV6=no it is said of all bridges at once."""
+    mine = replace(family, in_on="br7", out_on="br7", comment="mine")
+    changed = with_rules(mine, enabled=False, ipv6=ipv6) | {LINKS: Links((Link("br7", "", kind="bridge"),))}
+    found = STEP.plan(context(cluster({"ufw": {}, "filter_bridged": True}), changed=changed), HYPERVISOR)
+    assert isinstance(found, Do)
+    assert any("What crosses br7 is filtered too" in note for note in found.notes) == said
+
+
 def test_what_stays_open_only_to_some_is_said() -> None:
     sockets = (Socket("tcp", "0.0.0.0", 22, "sshd"), Socket("tcp", "::", 22, "sshd"), Socket("tcp", "*", 2049, "nfsd"))
     mine = UfwRule("limit", "tcp", "2000:2100", source="10.8.0.2")
@@ -252,11 +271,36 @@ def test_what_stays_open_only_to_some_is_said() -> None:
     assert not [note for note in do(anybody, changed=changed).notes if "stays open" in note]
 
 
+@pytest.mark.parametrize(
+    ("addresses", "source", "said"),
+    [
+        (("*",), "192.168.0.0/16", "nginx (80/tcp) stays open only to 192.168.0.0/16."),
+        (("0.0.0.0", "::"), "192.168.0.0/16", "nginx (80/tcp) stays open only to 192.168.0.0/16."),
+        (("*",), "0.0.0.0/0", "nginx (80/tcp) stays open only to all of IPv4."),
+        (("0.0.0.0", "::"), "::/0", "nginx (80/tcp) stays open only to all of IPv6."),
+        (("0.0.0.0",), "0.0.0.0/0", None),
+        (("::",), "::/0", None),
+        (("::",), "0.0.0.0/0", "are closed to other machines: nginx (80/tcp). `allow` opens them."),
+        (("fd00::1",), "192.168.0.0/16", "are closed to other machines: nginx (80/tcp on fd00::1)."),
+        (("10.0.0.1",), "fd00::/64", "are closed to other machines: nginx (80/tcp on 10.0.0.1)."),
+    ],
+)
+def test_a_rule_opens_a_socket_of_its_own_family(addresses: tuple[str, ...], source: str, said: str | None) -> None:
+    changed: dict[AnyFact[Any], Any] = {SOCKETS: tuple(Socket("tcp", each, 80, "nginx") for each in addresses)}
+    notes = do({"allow": [{"from": source, "port": 80}]}, changed=changed).notes
+    assert said in notes[0] if said else notes == ()
+
+
+def test_a_network_within_all_of_its_family_is_not_named_beside_it() -> None:
+    rules = [{"from": each, "port": 80} for each in ("192.168.7.0/24", "fd00:7::/64", "0.0.0.0/0")]
+    [note] = do({"allow": rules}, changed={SOCKETS: (Socket("tcp", "*", 80, "nginx"),)}).notes
+    assert note == "nginx (80/tcp) stays open only to fd00:7::/64 and all of IPv4."
+
+
 def test_a_route_lets_its_own_pair_pass_and_no_other() -> None:
-    ways = tuple(Link(name, "", addresses=(Address("10.0.0.1/8"),)) for name in ("br0", "docker0", "wg0"))  # type: ignore[arg-type]
     foreign = UfwRule("route:allow", in_on="docker0", out_on="wg0", comment="mine")
     changed: dict[AnyFact[Any], Any] = {
-        LINKS: Links(ways),
+        LINKS: links(br0=DUAL, docker0=DUAL, wg0=DUAL),
         WIREGUARD: Wireguard((Tunnel("wg0", ("10.8.0.1/24",)),)),
         UFW: replace(ON, rules=(foreign,), ip_forward=True),
     }
@@ -265,6 +309,51 @@ def test_a_route_lets_its_own_pair_pass_and_no_other() -> None:
     assert "doing so from br0 to wg0; from docker0 to br0; from wg0 to docker0, unless" in forwarding
     pairs = [("br0", "docker0"), ("br0", "wg0"), ("docker0", "br0"), ("wg0", "docker0"), ("wg0", "br0")]
     assert do({"routes": [{"in": one, "out": other} for one, other in pairs]}, changed=changed).notes == ()
+
+
+def test_forwarding_of_ipv6_that_stops_is_said() -> None:
+    """Between addresses of IPv6, whatever IPv4 does; a route that lets only the other family pass is none for it."""
+    four_only = UfwRule("route:allow", in_on="wg0", out_on="br0", comment="mine")
+    six_only = replace(four_only, to="::/0", source="::/0", in_on="br0", out_on="wg0")
+    changed: dict[AnyFact[Any], Any] = {
+        LINKS: links(lo=("fd00:9::1/128",), br0=DUAL, enp5s0=("10.0.0.1/8",), wg0=DUAL, wan=("2001:db8::1/64",)),
+        WIREGUARD: Wireguard((Tunnel("wg0", ("10.8.0.1/24",)),)),
+        UFW: replace(ON, rules=(four_only, six_only), ip6_forward=True),
+    }
+    assert do({}, changed=changed).notes == (
+        "The host passes IPv6 on (net.ipv6.conf.all.forwarding is 1). It stops doing so from br0 to wan; from wg0 to "
+        "br0, wan; from wan to br0, wg0, unless `routes` names the pair, or rules of libvirt's, docker's or your own "
+        "let it pass.",
+    )
+    pairs = [("br0", "wan"), ("wg0", "br0"), ("wg0", "wan"), ("wan", "br0"), ("wan", "wg0")]
+    assert do({"routes": [{"in": one, "out": other} for one, other in pairs]}, changed=changed).notes == ()
+    changed[UFW] = replace(changed[UFW], ip_forward=True)
+    four, six = do({}, changed=changed).notes
+    assert "from br0 to enp5s0, wg0; from enp5s0 to br0, wg0; from wg0 to enp5s0, unless" in four
+    assert "passes IPv6 on" in six
+    changed[UFW] = replace(changed[UFW], forward_policy="ACCEPT")
+    assert not [note for note in do({}, changed=changed).notes if "It stops" in note]
+
+
+@pytest.mark.parametrize(("filtered", "policy"), [(True, "ACCEPT"), (False, "ACCEPT"), (False, "DROP")])
+def test_without_ipv6_all_of_it_stops_whatever_the_policies(filtered: bool, policy: str) -> None:
+    """ufw's ufw-init-functions: DROP in all three chains of ip6tables, and no chain of its own."""
+    changed: dict[AnyFact[Any], Any] = {
+        LINKS: links(enp4s0=DUAL, br0=DUAL),
+        SOCKETS: (Socket("tcp", "*", 80, "nginx"), Socket("tcp", "fd00::1", 81, "nginx"), Socket("tcp", "::", 82)),
+        WIREGUARD: Wireguard(),
+        UFW: replace(
+            ON, enabled=False, rules=(), ipv6=False, ip6_forward=True, input_policy="ACCEPT", forward_policy=policy
+        ),
+    }
+    found = STEP.plan(context(cluster({"ufw": {}, "filter_bridged": filtered}), changed=changed), HYPERVISOR)
+    assert isinstance(found, Do)
+    closed, *policies, six = found.notes
+    assert len(policies) == (2 if policy == "ACCEPT" else 1)
+    assert "closed to other machines: nginx (81/tcp on fd00::1), the kernel (82/tcp). " in closed
+    assert closed.endswith(" nginx (80/tcp) stays open only to all of IPv4.")
+    bridged = " or crosses a bridge" if filtered else ""
+    assert f"ufw drops all IPv6 that comes in, goes out, is passed on{bridged}, except on loopback, and" in six
 
 
 # ---------------------------------------------------------------- refused, off, left alone
@@ -360,6 +449,42 @@ def test_a_tuple(line: str, rule: UfwRule) -> None:
 def test_a_tuple_that_is_not_understood_makes_the_fact_unknown(line: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         parse_rule(line)
+
+
+@pytest.mark.parametrize("ipv6", [True, False])
+def test_rules_of_ipv6_count_where_ufw_reads_them(ipv6: bool) -> None:
+    """With IPV6=no it would refuse to take one out: "IPv6 support not enabled"."""
+    rules = "rule\tallow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in\nrule\tallow tcp 22 ::/0 any ::/0 in\n"
+    said = f"IPV6\t{'yes' if ipv6 else 'no'}\nip_forward\t0\nip6_forward\t1\n{rules}end\n"
+    found = UFW.parse(Output(0, said.encode()))
+    mine = replace(SSH, comment=""), replace(SSH6, comment="")
+    assert found == Ufw(ipv6=ipv6, ip6_forward=True, rules=mine if ipv6 else mine[:1])
+
+
+def test_a_kernel_without_ipv6_is_no_choice_of_ufws() -> None:
+    """ipv6.disable=1: ufw writes no rules of IPv6, whatever IPV6 says (its backend looks for /proc/sys/net/ipv6)."""
+    found = UFW.parse(Output(0, b"IPV6\tyes\nip_forward\t0\nip6_forward\t\nend\n"))
+    assert (found.ipv6, found.kernel_ipv6) == (False, False)
+    changed = with_rules(SSH, ROUTE, ipv6=False, kernel_ipv6=False)
+    assert isinstance(plan({}, changed=changed), Nothing)
+    assert "IPV6=no" not in " ".join(do(NFS, changed=changed).notes)
+
+
+@pytest.mark.parametrize(
+    ("address", "found", "versions"),
+    [
+        ("*", "*", (4, 6)),
+        ("*%br0", "*%br0", (4, 6)),
+        ("0.0.0.0%br0", "0.0.0.0%br0", (4,)),
+        ("[::]", "::", (6,)),
+        ("[::]%br0", "::%br0", (6,)),
+        ("[fe80::1]%br0", "fe80::1%br0", (6,)),
+        ("[::ffff:10.0.0.1]", "10.0.0.1", (4,)),
+    ],
+)
+def test_a_socket_and_what_it_is_reached_over(address: str, found: str, versions: tuple[int, ...]) -> None:
+    [socket] = SOCKETS.parse(Output(0, f"tcp LISTEN 0 128 {address}:80 *:*\n".encode()))
+    assert (socket, socket.versions) == (Socket("tcp", found, 80), versions)
 
 
 @BOTH

@@ -20,7 +20,7 @@ from wizard.facts.kubeadm import KUBEADM, Kubeadm
 from wizard.facts.libvirt import DOMAINS
 from wizard.facts.network import LINKS, ROUTES, Address, Link, Links, Route
 from wizard.facts.node_clock import NODE_CLOCK, NodeClock
-from wizard.facts.node_firewall import NODE_FIREWALL, NodeFirewall
+from wizard.facts.node_firewall import NODE_FIREWALL, Filtering, NodeFirewall
 from wizard.facts.node_kernel import NODE_KERNEL, SETTINGS, NodeKernel
 from wizard.facts.node_names import HOSTS, NODE_NAMES, NodeNames, leads_to
 from wizard.facts.node_swap import FSTAB, SWAP, Swap, SwapUnit
@@ -376,12 +376,17 @@ def test_a_worker_lets_in_less() -> None:
     assert spelled(cluster(cni="cilium"), "aki1") == "10250, 10256, 30000-32767, 4240 (TCP) and 30000-32767, 8472 (UDP)"
 
 
+def filtering(*tables: str, hooks: tuple[str, ...] = ("input",), tool: str = "nft") -> dict[AnyFact[Any], object]:
+    return {NODE_FIREWALL: NodeFirewall(filtering=tuple(Filtering(each, hooks, tool) for each in tables))}
+
+
 def test_other_firewalls_are_told_of() -> None:
-    found = plan({NODE_FIREWALL: NodeFirewall(drops=("inet filter", "ip filter"))})
+    found = plan(filtering("inet filter", "ip filter"))
     assert isinstance(found, Nothing)
     assert "nftables' table inet filter filters on aki0, and is left to you: from 192.168.182.0/24" in found.why
     assert "6443" in found.why
-    beside = plan({NODE_FIREWALL: NodeFirewall(drops=("ip filter",)), UFW: Ufw(True, True, True)})
+    assert "forward" not in found.why
+    beside = plan({**filtering("ip filter", "ip6 filter"), UFW: Ufw(True, True, True)})
     assert not any("nftables" in note for note in beside.notes)  # type: ignore[union-attr]
     assert "firewalld filters on aki0" in plan({NODE_FIREWALL: NodeFirewall(firewalld=True)}).why
     opened = ("10250/tcp", "10256/tcp", "30000-32767/tcp", "6443/tcp", "2379-2380/tcp", "10257/tcp", "10259/tcp")
@@ -390,14 +395,25 @@ def test_other_firewalls_are_told_of() -> None:
     assert "firewalld" not in silent.why
 
 
+def test_what_filters_forwarded_packets_is_told_of() -> None:
+    said = plan(filtering("ip filter", hooks=("forward",), tool="iptables-legacy")).why
+    assert said.endswith(
+        " iptables-legacy's table filter filters on aki0, and is left to you: it must forward what is from pods."
+    )
+    both = plan(filtering("inet filter", hooks=("input", "forward"))).why
+    assert both.endswith(" and 30000-32767, 4789 (UDP), and forward what is from pods.")
+    assert "left to you" not in plan(filtering("ip6 filter", hooks=("input", "forward"))).why
+
+
 @pytest.mark.parametrize("cni", [{"manifest": "flannel.yaml"}, "none"])
 def test_ports_of_a_pod_network_of_ones_own_are_the_owners_to_open(cni: object) -> None:
     own = cluster(cni=cni)
     said = "which ports your pod network uses between nodes is not known here: open them there yourself"
     assert any(said in note for note in do({UFW: Ufw(True, True, True)}, own).notes)
-    assert said in plan({NODE_FIREWALL: NodeFirewall(drops=("inet filter",))}, own).why
+    assert said in plan(filtering("inet filter"), own).why
     assert said not in plan(wanted=own).why
-    assert said not in plan({NODE_FIREWALL: NodeFirewall(drops=("inet filter",))}).why
+    assert said not in plan(filtering("inet filter", hooks=("forward",)), own).why
+    assert said not in plan(filtering("inet filter")).why
 
 
 # ---------------------------------------------------------------- containerd

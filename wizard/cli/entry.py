@@ -111,6 +111,9 @@ def run(arguments: Sequence[str]) -> int:
     try:
         # Outside its standalone mode click answers the status given to `ctx.exit`.
         return int(cli.main(list(arguments), standalone_mode=False, prog_name="homek8s-wizard") or 0)
+    except _EndedBySignal as end:
+        _say("Ended. What was started on a host goes on there; start again to look at it.")
+        return end.status
     except SystemExit as end:
         return int(end.code or 0)
     except click.ClickException as error:
@@ -126,9 +129,15 @@ def run(arguments: Sequence[str]) -> int:
         return _bug(error)
 
 
+class _EndedBySignal(SystemExit):
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.status = 128 + number
+
+
 def _ended(number: int, frame: FrameType | None) -> None:
-    _say("Ended. What was started on a host goes on there; start again to look at it.")
-    raise SystemExit(128 + number)
+    """Nothing is said from here: what is interrupted may be a line on its way to the terminal."""
+    raise _EndedBySignal(number)
 
 
 def _say(text: str) -> None:

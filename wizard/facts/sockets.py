@@ -11,7 +11,10 @@ from wizard.model import Fact, FactError, Output
 
 @dataclass(frozen=True)
 class Socket:
-    """One listening socket; `address` is `*` for all, `program` empty where it is not known (the kernel's own)."""
+    """One listening socket; `address` is `*` for all of both families, 0.0.0.0 and :: for all of one.
+
+    `program` is empty where it is not known (the kernel's own).
+    """
 
     proto: str
     address: str
@@ -25,6 +28,13 @@ class Socket:
             return ip_address(self.address.partition("%")[0]).is_loopback
         except ValueError:
             return False
+
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """Those of IP that it is reached over."""
+        if self.address.startswith("*"):
+            return (4, 6)
+        return (6,) if ":" in self.address else (4,)
 
     def __str__(self) -> str:
         where = "" if self.address in ("*", "0.0.0.0", "::") else f" on {self.address}"
@@ -40,8 +50,10 @@ def _sockets(output: Output) -> tuple[Socket, ...]:
 def _socket(line: str) -> Socket:
     proto, _, _, _, local, *rest = line.split(None, 6)
     address, _, port = local.rpartition(":")
+    # [::]%eth0 is bound to a device; [::ffff:10.0.0.1] is reached over IPv4.
+    address = re.sub(r"[][]", "", address).removeprefix("::ffff:")
     program = re.search(r'users:\(\("((?:[^"\\]|\\.)*)"', " ".join(rest))
-    return Socket(proto, address.strip("[]") or "*", int(port), program[1] if program else "")
+    return Socket(proto, address or "*", int(port), program[1] if program else "")
 
 
 SOCKETS: Fact[tuple[Socket, ...]] = Fact("sockets", "ss -H -tulnp", _sockets)

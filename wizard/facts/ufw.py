@@ -100,12 +100,17 @@ class Ufw:
     live: bool = False
     """Its rules are in the kernel."""
     rules: tuple[UfwRule, ...] = ()
-    """In the order in which they count: those of IPv4, then those of IPv6."""
+    """In the order in which they count: those of IPv4, then those of IPv6, which ufw knows of with IPV6=yes only."""
     ipv6: bool = True
+    """IPV6=yes; otherwise ufw drops all IPv6 but on loopback, without any chain of its own (ufw-init-functions)."""
+    kernel_ipv6: bool = True
+    """False with ipv6.disable=1: ufw then acts as with IPV6=no, and there is nothing for it to drop."""
     input_policy: str = "DROP"
     forward_policy: str = "DROP"
     ip_forward: bool = False
     """net.ipv4.ip_forward: the host passes packets on between its interfaces."""
+    ip6_forward: bool = False
+    """net.ipv6.conf.all.forwarding, for IPv6."""
 
 
 def _ufw(output: Output) -> Ufw:
@@ -113,15 +118,20 @@ def _ufw(output: Output) -> Ufw:
     if ["end"] not in rows:
         raise FactError(output.complaint or "nothing was said")
     said = {row[0]: row[1].strip('"') for row in rows if len(row) == 2 and row[0] != "rule"}
+    rules = (parse_rule(row[1]) for row in rows if row[0] == "rule")
+    kernel_ipv6 = said.get("ip6_forward") != ""
+    ipv6 = kernel_ipv6 and said.get("IPV6", "yes").lower() == "yes"
     return Ufw(
         installed=said.get("installed") == "yes",
         enabled=said.get("enabled", "").lower() == "yes",
         live=said.get("live") == "yes",
-        rules=tuple(parse_rule(row[1]) for row in rows if row[0] == "rule"),
-        ipv6=said.get("IPV6", "yes").lower() == "yes",
+        rules=tuple(rule for rule in rules if ipv6 or rule.version == 4),
+        ipv6=ipv6,
+        kernel_ipv6=kernel_ipv6,
         input_policy=said.get("DEFAULT_INPUT_POLICY", "DROP"),
         forward_policy=said.get("DEFAULT_FORWARD_POLICY", "DROP"),
         ip_forward=said.get("ip_forward") == "1",
+        ip6_forward=said.get("ip6_forward") == "1",
     )
 
 
@@ -135,6 +145,7 @@ if nft list chain ip filter ufw-user-input >/dev/null 2>&1 ||
 fi
 sed -n 's/^\(IPV6\|DEFAULT_INPUT_POLICY\|DEFAULT_FORWARD_POLICY\)=/\1\t/p' /etc/default/ufw 2>/dev/null
 printf 'ip_forward\t%s\n' "$(cat /proc/sys/net/ipv4/ip_forward)"
+printf 'ip6_forward\t%s\n' "$(cat /proc/sys/net/ipv6/conf/all/forwarding 2>/dev/null)"
 sed -n 's/^### tuple ### /rule\t/p' /etc/ufw/user.rules /etc/ufw/user6.rules 2>/dev/null
 echo end""",
     _ufw,

@@ -6,7 +6,7 @@ enough: ufw would only put our comment on it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from wizard.actions import Action, Run
@@ -148,11 +148,14 @@ def _ufw(*words: str) -> Run:
     return Run(("ufw", *words))
 
 
-def open_to(rules: tuple[UfwRule, ...], port: int, proto: str) -> tuple[str, ...]:
-    """From where rules let something in there: `any` alone where one of them asks for no source."""
-    allow = (rule for rule in rules if rule.action.partition("_")[0] in ("allow", "limit"))
-    sources = dict.fromkeys(rule.source for rule in allow if rule.concerns(port, proto))
-    return tuple(sources) if sources.keys().isdisjoint(ANYWHERE) else ("any",)
+def open_to(rules: tuple[UfwRule, ...], port: int, proto: str, versions: Collection[int] = (4, 6)) -> tuple[str, ...]:
+    """From where rules let something in there over these versions of IP: `any` alone where none of them asks where."""
+    allow = [rule for rule in rules if rule.action.partition("_")[0] in ("allow", "limit")]
+    found = [rule for rule in allow if rule.version in versions and rule.concerns(port, proto)]
+    whole = {rule.version for rule in found if rule.source in ANYWHERE}
+    if whole == set(versions):
+        return ("any",)
+    return tuple(dict.fromkeys(each.source for each in found if each.source in ANYWHERE or each.version not in whole))
 
 
 def reaches(client: str, section: Ufw) -> bool:

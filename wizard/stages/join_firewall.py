@@ -12,7 +12,7 @@ from ipaddress import ip_network
 from wizard.actions import Action, Run
 from wizard.cluster import Cluster
 from wizard.facts.network import LINKS
-from wizard.facts.node_firewall import NODE_FIREWALL
+from wizard.facts.node_firewall import HOOKS, NODE_FIREWALL, Filtering
 from wizard.facts.ufw import ANYWHERE, MARK, UFW, Ufw, UfwRule
 from wizard.model import Context
 from wizard.stages import guest_nics
@@ -135,23 +135,34 @@ def actions(ctx: Context, target: str) -> Iterator[Action]:
 
 def others(ctx: Context, target: str) -> Iterator[str]:
     """Firewalls that are left to the owner, in words; they are also told where there is nothing to do."""
-    found, ufw = ctx.see(NODE_FIREWALL, target), ctx.see(UFW, target)
-    by_ufw = ("ip filter", "ip6 filter") if ufw.live or ufw.enabled else ()
-    names = (
-        ["firewalld"] if found.firewalld else [f"nftables' table {each}" for each in found.drops if each not in by_ufw]
-    )
-    if names or _filters(ufw):
+    found = ctx.see(NODE_FIREWALL, target)
+    hooks = {"firewalld": HOOKS} if found.firewalld else {str(each): each.hooks for each in _theirs(ctx, target)}
+    if any("input" in each for each in hooks.values()) or _filters(ctx.see(UFW, target)):
         yield from _untold(ctx.cluster, target)
     wanted = [
         f"{port.replace(':', '-')}/{proto}" for proto, each in ports(ctx.cluster, target).items() for port in each
     ]
     if found.firewalld and all(each in found.opened for each in wanted):
         return
-    for name in names:
-        yield (
-            f"{name} filters on {target}, and is left to you: from {', '.join(sources(ctx, target))} it must let in "
-            f"{spelled(ctx.cluster, target)}, and forward what is from pods."
-        )
+    for name, each in hooks.items():
+        yield f"{name} filters on {target}, and is left to you: {_asked(ctx, target, each)}."
+
+
+def _theirs(ctx: Context, target: str) -> Iterator[Filtering]:
+    """Tables that nodes and pods speak through, and that are not ufw's."""
+    ufw = ctx.see(UFW, target)
+    by_ufw = ("ip filter", "ip6 filter") if ufw.live or ufw.enabled else ()
+    ipv6 = any(":" in each for each in sources(ctx, target))
+    for each in ctx.see(NODE_FIREWALL, target).filtering:
+        if each.table not in by_ufw and (ipv6 or not each.table.startswith("ip6 ")):
+            yield each
+
+
+def _asked(ctx: Context, target: str, hooks: tuple[str, ...]) -> str:
+    if "input" not in hooks:
+        return "it must forward what is from pods"
+    let_in = f"from {', '.join(sources(ctx, target))} it must let in {spelled(ctx.cluster, target)}"
+    return f"{let_in}, and forward what is from pods" if "forward" in hooks else let_in
 
 
 def _untold(cluster: Cluster, target: str) -> Iterator[str]:
