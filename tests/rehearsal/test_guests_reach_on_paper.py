@@ -85,9 +85,11 @@ def test_a_guest_that_never_comes_up(hypervisor: Hypervisor, tmp_path: Path) -> 
     wizard.ok("apply", "bridge", "isolated", "--yes")
     for number, name in enumerate(("d0", "d1")):
         wizard.define(name, nic(f"52:54:00:a0:00:1{number}", "network", f"network='{LAN}'"))
+    wizard.inside(r"printf 'Booting.\r\n\033[31mKernel panic\033[0m\r\n' >/var/log/libvirt/qemu/d1-console.log")
     began = wizard.run(*REACH)
     assert began.returncode == 4, began.stderr
-    assert re.search(r"waiting until d1 answers over SSH \(at most 1\d s more\)", began.stderr)
+    assert re.search(r"waiting until d1 answers over SSH \(at most 1\d s more\).*says: Kernel panic\n", began.stderr)
+    assert "Next: on the hypervisor, look at its console: virsh console d1 (leave with Ctrl+])" in began.stderr
     assert wizard.inside("virsh -q list --name").split() == ["d1", "d0"], "the control plane comes last"
     again = wizard.run(*REACH)
     assert again.returncode == 4, again.stderr

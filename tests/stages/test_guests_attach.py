@@ -10,6 +10,7 @@ import pytest
 from tests.domains_captured import ISOLATED_MAC, LAN_MAC, SUITES, cluster, context, domain, networks, other, xml
 from wizard.actions import TakeBack
 from wizard.cluster import Cluster
+from wizard.facts.kubeadm import IS_NODE
 from wizard.facts.libvirt import DOMAINS, NETWORKS, Domain, Domains
 from wizard.facts.network import LINKS, Link, Links
 from wizard.model import HYPERVISOR, Blocked, Context, Do, FactUnknown, Known, Nothing, Plan, Refused, Risk, Unseen
@@ -73,6 +74,9 @@ def test_without_a_free_slot_it_is_booted_cold(suite: str, live: str) -> None:
     assert "A reboot would not do" in found.notes[0]
     assert [action.summary for action in found.parts[0].always] == ["virsh start aki0"]
     assert "destroy" not in compile_part("guests.attach", "aki0", found.parts[0])
+    assert "kubectl" not in "".join(found.notes)
+    node = do(domain(suite, "bridged", live), guests={"aki0": {IS_NODE: Known(True)}})
+    assert "`kubectl drain aki0 --ignore-daemonsets --delete-emptydir-data`; once it is back: `kubectl" in node.notes[1]
 
 
 @BOTH

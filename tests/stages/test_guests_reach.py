@@ -26,6 +26,7 @@ from wizard.actions import TakeBack, WriteFile
 from wizard.cluster import Cluster
 from wizard.facts.guests import ADDRESSES, UPTIMES, GuestAddresses
 from wizard.facts.identity import IDENTITY
+from wizard.facts.kubeadm import IS_NODE
 from wizard.facts.libvirt import IO_ERROR, NETWORKS, Domain
 from wizard.facts.ours import OURS, Ours, Record
 from wizard.model import (
@@ -122,6 +123,8 @@ def test_a_running_one_is_booted_cold_with_consent(suite: str) -> None:
     assert commands(found)[1:] == ["virsh shutdown aki0", "virsh start aki0"]
     assert [part.on for part in found.parts] == [HYPERVISOR, "aki0"]
     assert found.parts[1].answers_within == 600
+    node = do(there, wanted=MOVE, guests={"aki0": {IDENTITY: Known(identity()), IS_NODE: Known(True)}})
+    assert [each for each in node.notes if "kubectl uncordon aki0" in each] == [*{*node.notes} - {*found.notes}]
     halfway = do(Domain("aki0", "u", True, True, xml(suite, "bridged"), live), wanted=MOVE)
     assert commands(halfway) == ["virsh shutdown aki0", "virsh start aki0"]
     waits = plan(there, wanted=MOVE, facts={NETWORKS: networks(active=False)})
