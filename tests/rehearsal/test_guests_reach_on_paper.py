@@ -43,6 +43,7 @@ def killed_and_cut_off_between_off_and_on(wizard: OnPaper) -> None:
     running.communicate(timeout=30)
     again = wizard.start(*REACH)
     until_said(again, "guests.reach@d0 was under way: going on where it was")
+    until_said(again, "Connected to hypervisor")
     cut_off(wizard.machine)
     wizard.obeying("d0")
     said, _ = again.communicate(timeout=120)
