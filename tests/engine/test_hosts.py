@@ -89,8 +89,13 @@ def test_one_that_is_waited_for_is_looked_at_by_its_console(
         hosts.await_answer("aki0", 1, threading.Event())
     [awaited] = [event for event in told if isinstance(event, HostAwaited)]
     assert awaited.reason.endswith("; its console says: Loading Linux ...")
-    assert failure.value.why.endswith("; its console says: Loading Linux ...")
-    assert failure.value.cure == "on the hypervisor, look at its console: virsh console aki0 (leave with Ctrl+])"
+    assert failure.value.what.endswith("; its console says: Loading Linux ...")
+    assert failure.value.why.startswith("no SSH server runs there")
+    assert failure.value.cure.startswith("start it on that machine's console"), "what helped before still does"
+    assert failure.value.cure.endswith(
+        "; or look at its console, on the hypervisor: virsh console aki0 (leave with Ctrl+]), "
+        "or /var/log/libvirt/qemu/aki0-console.log"
+    )
 
 
 def test_the_last_line_of_a_console_is_plain(tmp_path: Path) -> None:

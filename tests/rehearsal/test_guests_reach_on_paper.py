@@ -90,7 +90,7 @@ def test_a_guest_that_never_comes_up(hypervisor: Hypervisor, tmp_path: Path) -> 
     began = wizard.run(*REACH)
     assert began.returncode == 4, began.stderr
     assert re.search(r"waiting until d1 answers over SSH \(at most 1\d s more\).*says: Kernel panic\n", began.stderr)
-    assert "Next: on the hypervisor, look at its console: virsh console d1 (leave with Ctrl+])" in began.stderr
+    assert "look at its console, on the hypervisor: virsh console d1 (leave with Ctrl+])" in began.stderr
     assert wizard.inside("virsh -q list --name").split() == ["d1", "d0"], "the control plane comes last"
     again = wizard.run(*REACH)
     assert again.returncode == 4, again.stderr

@@ -270,6 +270,9 @@ def test_undo_says_what_waits_for_a_cold_boot() -> None:
     assert "goes back when aki0 is shut down and started" in note
     [note] = undo(there, "test || virsh shutdown aki0", "define_again aki0 /kept").notes  # type: ignore[union-attr]
     assert note == "aki0 was off before, so it is shut down."
+    node = context(cluster(), domain("bookworm", *RUNS), guests={"aki0": {IS_NODE: Known(True)}})
+    [_, pods] = undo(node, "test || virsh shutdown aki0").notes  # type: ignore[union-attr]
+    assert pods.startswith("aki0 is a node, and its pods stop meanwhile.")
     drifted = context(
         cluster(),
         domain("bookworm", *RUNS),

@@ -11,7 +11,7 @@ from wizard.cluster import Cluster
 from wizard.engine.settings import Settings
 from wizard.errors import HostKeyRefused, HostLostError, HostUnavailable
 from wizard.events import Ask, HostAwaited, HostConnected, HostLost, Observer
-from wizard.facts.guests import ADDRESSES, console
+from wizard.facts.guests import ADDRESSES, console, console_log
 from wizard.facts.libvirt import DOMAINS
 from wizard.model import HYPERVISOR, OWNER, Context, Known, Secret
 from wizard.remote.connection import connect
@@ -211,12 +211,14 @@ class Hosts:
                 stop.wait(2)
 
     def _with_console(self, host: str, error: HostUnavailable | HostLostError) -> HostUnavailable | HostLostError:
-        """Of a guest on the hypervisor, its console is the place to look at."""
+        """Of a guest on the hypervisor, its console is a place to look at too."""
         if host == HYPERVISOR or is_physical(self._cluster, host):
             return error
-        why = f"{error.why}{self._on_console(host)}"
-        cure = f"on the hypervisor, look at its console: virsh console {host} (leave with Ctrl+])"
-        return HostUnavailable(error.what, where=error.where, why=why, cure=cure)
+        said = self._on_console(host)
+        log = f", or {console_log(host)}" if said else ""
+        look = f"look at its console, on the hypervisor: virsh console {host} (leave with Ctrl+]){log}"
+        cure = f"{error.cure}; or {look}" if error.cure else look
+        return HostUnavailable(f"{error.what}{said}", where=error.where, why=error.why, cure=cure)
 
     def _on_console(self, host: str) -> str:
         """The last that a guest has said there, where it is logged."""

@@ -152,6 +152,7 @@ def _shuts_down(inverses: tuple[Action, ...]) -> bool:
 def _undo_notes(ctx: Context, name: str, inverses: tuple[Action, ...]) -> Iterator[str]:
     if _shuts_down(inverses):
         yield f"{name} was off before, so it is shut down."
+        yield from pods_stop(ctx, name)
         return
     domain = ctx.see(DOMAINS).get(name)
     if domain and domain.active and any("define_again" in each.summary for each in inverses):

@@ -1,6 +1,7 @@
 """Step `verify.nodes`: the nodes are those of cluster.yaml and Ready, and Kubernetes' own pods run (DOMAIN S14).
 
-Whether their versions may be together, `verify_versions` says.
+Whether they have the addresses that were planned, `verify_addresses` says; whether their versions may be together,
+`verify_versions`.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from wizard.facts.kube_certificates import CERTIFICATES, Certificate
 from wizard.facts.kube_nodes import KUBE_NODES, KubeNode, KubeNodes
 from wizard.facts.kube_system import API_VERSION, SYSTEM_PODS, SystemPod
 from wizard.facts.network import LINKS, SSH_PATH
-from wizard.model import AnyFact, Blocked, Check, Context, FactUnknown, Known, Plan, Step, Verdict
-from wizard.stages import guests_defaults, join_addresses, nodes
-from wizard.stages.guest_nics import guest
+from wizard.model import AnyFact, Blocked, Check, Context, Known, Plan, Step
+from wizard.stages import nodes
+from wizard.stages.verify_addresses import addresses
 from wizard.stages.verify_versions import versions
 
 SOON = 30
@@ -99,55 +100,6 @@ def strangers(ctx: Context) -> Answer | None:
         "write it into cluster.yaml, or take it out: `kubectl drain NAME --ignore-daemonsets`, "
         "`kubectl delete node NAME`, and on it `kubeadm reset`",
     )
-
-
-def addresses(ctx: Context) -> Answer | None:
-    """A node's address is set when it joins; nothing changes it later.
-
-    What cluster.yaml leaves open is not wrong: where we arrive may be another address each time, as over a VPN.
-    """
-    there = tuple(_there(ctx))
-    written = {node.name: _written(ctx, node.name) for node in there}
-    planned = {name: address or _pinned(ctx, name) for name, address in written.items()}
-    if wrong := [node for node in there if planned[node.name] not in ("", node.internal_ip)]:
-        answer = stop if any(written[node.name] for node in wrong) else warn
-        name, said = wrong[0].name, "; ".join(_otherwise(node, planned, written) for node in wrong)
-        return answer(f"the API reaches nodes at other addresses than planned: {said}", _move(name, planned[name]))
-    return _compared(there, planned)
-
-
-def _written(ctx: Context, name: str) -> str:
-    return str(guests_defaults.lan_address(ctx.cluster, guest(ctx.cluster, name)) or "")
-
-
-def _pinned(ctx: Context, name: str) -> str:
-    """What a join would make its address; "" where the node does not say."""
-    try:
-        return join_addresses.lan_address(ctx, name)
-    except FactUnknown:
-        return ""
-
-
-def _otherwise(node: KubeNode, planned: Mapping[str, str], written: Mapping[str, str]) -> str:
-    by_join = "" if written[node.name] else ", which a join would give it"
-    return f"{node.name} has {node.internal_ip or 'none'}, not {planned[node.name]}{by_join}"
-
-
-def _move(name: str, address: str) -> str:
-    return (
-        f"on {name}: write `--node-ip={address}` among KUBELET_KUBEADM_ARGS in /var/lib/kubelet/kubeadm-flags.env, "
-        "then `systemctl restart kubelet`; or, if its address is right as it is, write it as `ssh` in cluster.yaml"
-    )
-
-
-def _compared(there: tuple[KubeNode, ...], planned: Mapping[str, str]) -> Answer | None:
-    as_planned = [f"{node.name} {node.internal_ip}" for node in there if planned[node.name]]
-    unknown = [node.name for node in there if not planned[node.name]]
-    said = [", ".join(as_planned)] if as_planned else []
-    said += [f"not compared: {', '.join(unknown)}"] if unknown else []
-    if not said:
-        return None
-    return Answer(Verdict.OK if as_planned else Verdict.UNKNOWN, "; ".join(said))
 
 
 def control_planes(ctx: Context) -> Answer | None:
