@@ -11,7 +11,7 @@ from tests.rehearsal.conftest import Hypervisor
 from tests.rehearsal.wizard_on import WizardOn
 
 
-@pytest.mark.turns(at="a guest is made")
+@pytest.mark.turns(at="guests, step by step")
 @pytest.mark.long
 def test_by_hand_to_a_guest_on_both_networks(hypervisor: Hypervisor, tmp_path: Path) -> None:
     wizard = WizardOn(hypervisor("trixie", guests=1), tmp_path / "owner")

@@ -84,7 +84,7 @@ def reason(wizard: WizardOn, name: str) -> str:
     return str(row["reason"])
 
 
-@pytest.mark.turns(at="steps in running guests")
+@pytest.mark.turns(at="guests, step by step")
 @pytest.mark.long
 def test_refused_adopted_written_taken_back_and_through_interruptions(wizard: WizardOn) -> None:
     another_file_for_the_nic_is_refused_or_adopted(wizard)

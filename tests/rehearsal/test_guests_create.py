@@ -107,7 +107,7 @@ def disks(xml: ElementTree.Element) -> list[str]:
 # ---------------------------------------------------------------- the life of a guest
 
 
-@pytest.mark.turns(at="a guest is made")
+@pytest.mark.turns(at="guests, step by step")
 @pytest.mark.long
 def test_made_through_every_interruption_and_taken_back(wizard_on: Make) -> None:
     wizard = wizard_on()

@@ -59,7 +59,7 @@ def interfaces(xml: str) -> list[str]:
     return re.findall(r"<interface.*?</interface>", xml, re.DOTALL)
 
 
-@pytest.mark.turns(at="steps in running guests")
+@pytest.mark.turns(at="guests, step by step")
 @pytest.mark.long
 def test_from_macvtap_to_a_machine_that_answers_and_back(hypervisor: Hypervisor, tmp_path: Path) -> None:
     wizard = Midway(hypervisor("trixie", midway=True), tmp_path / "owner")
