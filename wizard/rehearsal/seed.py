@@ -17,6 +17,14 @@ HOSTS = """\
 ::1 localhost ip6-localhost ip6-loopback
 """
 
+GENERATORS = "usr/local/lib/systemd/system-generators"
+NOT_NEEDED = (
+    *("cryptsetup", "debug", "gpt-auto", "hibernate-resume", "import", "integritysetup", "rc-local", "run", "ssh"),
+    *("system-update", "tpm2", "veritysetup"),
+)
+"""Generators of systemd that find nothing to do in a container. All of them run whenever systemd is told to reload,
+which is often; an empty file of its name keeps one from running (systemd.generator(7))."""
+
 LAN_NETWORK = """\
 [Match]
 Name={nic}
@@ -62,11 +70,13 @@ def _files(machine: Machine) -> dict[str, tuple[str, int]]:
         "etc/shadow": (_shadow(machine), 0o640),
         f"home/{network.USER}/.ssh/authorized_keys": (machine.runtime.key.with_suffix(".pub").read_text(), 0o600),
     }
+    files |= {f"{GENERATORS}/systemd-{name}-generator": ("", 0o644) for name in NOT_NEEDED}
     for kind in HOST_KEY_TYPES:
         private = machine.host_keys / f"ssh_host_{kind}_key"
         files[f"etc/ssh/{private.name}"] = (private.read_text(), 0o600)
         files[f"etc/ssh/{private.name}.pub"] = (private.with_suffix(".pub").read_text(), 0o644)
-    return files
+    # Not its first boot: caches of libraries and messages are as the tree has them (systemd-update-done.service(8)).
+    return files | {"etc/.updated": ("", 0o644), "var/.updated": ("", 0o644)}
 
 
 def _shadow(machine: Machine) -> str:
