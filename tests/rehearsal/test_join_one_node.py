@@ -207,6 +207,7 @@ def calico_is_installed_by_its_operator_moved_and_taken_back(wizard: ClusterOn) 
     wizard.ok("undo", "join.cni", "--yes", timeout=600)
     assert set(wizard.kubectl("get crd,namespaces,daemonsets -A -o name").split()) == WITHOUT_NETWORK
     assert not wizard.machine.inside("ls /etc/cni/net.d; ls /etc/kubernetes/homek8s", host=NODE, check=False)
+    until(lambda: not wizard.ready() or None, 60, "the node still has a network")
     wizard.cluster_file.write_text(before)
 
 
