@@ -212,7 +212,7 @@ class Hosts:
 
     def _with_console(self, host: str, error: HostUnavailable | HostLostError) -> HostUnavailable | HostLostError:
         """Of a guest on the hypervisor, its console is a place to look at too."""
-        if host == HYPERVISOR or is_physical(self._cluster, host):
+        if not self._has_console(host):
             return error
         said = self._on_console(host)
         log = f", or {console_log(host)}" if said else ""
@@ -220,9 +220,12 @@ class Hosts:
         cure = f"{error.cure}; or {look}" if error.cure else look
         return HostUnavailable(f"{error.what}{said}", where=error.where, why=error.why, cure=cure)
 
+    def _has_console(self, host: str) -> bool:
+        return host != HYPERVISOR and not is_physical(self._cluster, host)
+
     def _on_console(self, host: str) -> str:
         """The last that a guest has said there, where it is logged."""
-        if host == HYPERVISOR or is_physical(self._cluster, host):
+        if not self._has_console(host):
             return ""
         try:
             seen = observe(self.connection(HYPERVISOR), (console(host),))[console(host).id]
