@@ -137,7 +137,7 @@ def manifests() -> dict[str, str]:
 
 
 def serve(machine: Rehearsal, node: str, numbers: Sequence[int]) -> None:
-    """Over HTTPS, on the node that fetches them; its trust in that server is all that is changed of it."""
+    """Over HTTPS, on the node that fetches them: it takes the address for its own, and trusts the server there."""
     place = f"projectcalico/calico/v{VERSION}/manifests"
     files = {CALICO_NODE: bird_on_nodes.manifest(numbers)}
     files |= {f"{SERVED}/{place}/{name}": content for name, content in manifests().items()}
